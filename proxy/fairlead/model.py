@@ -1,0 +1,135 @@
+"""The values that both planes share: what is configured and what is known of the endpoints.
+
+Everything here is frozen. The supervisor builds these values and sends them down; a worker builds its pickers from
+them and never changes them. Live state (idle connections, requests in flight, averages) belongs to the data plane's
+own objects and survives a new snapshot by address.
+
+One word per thing:
+
+downstream  the client's side of the proxy                  upstream   the endpoint's side
+endpoint    one address that serves (ip:port or unix:path)  service    the endpoints that serve one thing
+listener    an address that Fairlead accepts on             route      host and path -> service (HTTP listeners)
+policy      how a service chooses an endpoint               picker     a policy built for one set of endpoints
+source      where endpoints come from (static, dns, file)   snapshot   all of the above at one version
+report      what a worker sends up: counters, histograms    exchange   one request and its reply
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import final
+
+
+class Protocol(StrEnum):
+    """What a listener speaks."""
+
+    HTTP = "http"
+    TCP = "tcp"
+
+
+class State(StrEnum):
+    """What an endpoint may be given. Only READY endpoints get new requests while there is one."""
+
+    READY = "ready"
+    EJECTED = "ejected"
+    DRAINING = "draining"
+    UNREADY = "unready"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address that serves. `address` is canonical: "10.0.0.1:80", "[2001:db8::1]:80" or "unix:/run/app.sock"."""
+
+    address: str
+    weight: int = 1  # 1 to 65535, relative to the others of the service
+    state: State = State.READY
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTimeouts:
+    """How long a service may take. Each is in seconds; 0 means no limit."""
+
+    connect_s: float = field(default=3.0, metadata={"doc": "to establish a connection to an endpoint"})
+    reply_s: float = field(default=60.0, metadata={"doc": "from the end of the request to the head of the reply"})
+    idle_s: float = field(default=60.0, metadata={"doc": "an unused connection to an endpoint is kept this long"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceLimits:
+    """How much one endpoint of a service is given by one worker; 0 means no limit."""
+
+    max_connections: int = field(default=0, metadata={"doc": "connections to one endpoint, in use and idle"})
+    max_idle: int = field(default=256, metadata={"doc": "idle connections kept to one endpoint"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The endpoints that serve one thing, and how one of them is chosen."""
+
+    name: str
+    balance: str = "round-robin"
+    endpoints: tuple[Endpoint, ...] = ()
+    timeouts: ServiceTimeouts = ServiceTimeouts()
+    limits: ServiceLimits = ServiceLimits()
+    version: int = 0  # grows with every change of this service
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Requests for `host` (exact, "*.suffix" or "" for any) under `path` (prefix at segment boundaries) -> service."""
+
+    service: str
+    host: str = ""
+    path: str = "/"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerTimeouts:
+    """How long a client may take. Each is in seconds; 0 means no limit."""
+
+    head_s: float = field(default=10.0, metadata={"doc": "from the first byte of a request to the end of its head"})
+    body_s: float = field(default=30.0, metadata={"doc": "between two pieces of a body, in either direction"})
+    keepalive_s: float = field(default=60.0, metadata={"doc": "between a reply and the next request"})
+    idle_s: float = field(default=3600.0, metadata={"doc": "a TCP session or upgraded connection without traffic"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLimits:
+    """How much a client may send and how many may come, per worker; 0 means no limit."""
+
+    max_connections: int = field(default=0, metadata={"doc": "open connections; more wait in the kernel's queue"})
+    max_head_bytes: int = field(default=32768, metadata={"doc": "request line and fields together"})
+    max_fields: int = field(default=100, metadata={"doc": "header fields of one message"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An address that Fairlead accepts on. HTTP listeners have routes, TCP listeners a service."""
+
+    name: str
+    bind: str  # "0.0.0.0:8080", "[::]:8080" or "unix:/path"
+    protocol: Protocol = Protocol.HTTP
+    routes: tuple[Route, ...] = ()
+    service: str = ""
+    timeouts: ListenerTimeouts = ListenerTimeouts()
+    limits: ListenerLimits = ListenerLimits()
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that a worker needs, at one version. Sent whole at start, then only what changed (`Update`)."""
+
+    version: int = 0
+    listeners: Mapping[str, Listener] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
