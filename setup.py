@@ -59,6 +59,7 @@ setup(
             "annotation_typing": True,
             "freethreading_compatible": False,
             "initializedcheck": False,
+            "auto_pickle": False,
         },
     ),
 )

@@ -1,0 +1,711 @@
+"""An epoll set nested in the event loop: streams, acceptors and their deadlines.
+
+Owns every socket of the data plane. Its epoll descriptor is registered with the loop, so one call from the loop into
+compiled code serves every ready socket, and no coroutine, future or timer is made for a request. Knows nothing of
+HTTP or of balancing.
+
+Facts about sockets that the code below rests on (Linux, epoll(7), tcp(7)):
+
+- Streams are registered once, edge-triggered, for reading and writing: no epoll_ctl for a request. An edge that comes
+  while a stream is paused is remembered in its flags.
+- A read that returns less than was asked for has emptied the socket: data that comes later is a new edge. After
+  EPOLLRDHUP there is no later edge, so reading goes on until it returns 0.
+- EPOLLOUT is raised again only after a write that the kernel could not take whole.
+- A failed send() takes the socket's error with it and the next recv() then returns 0. The error is kept, or a reset
+  would look like an orderly end.
+- A descriptor number is used again at once. Each registration carries a generation, and an event of an older one is
+  dropped.
+
+Handlers are called from `poll` alone, and never from inside a call that they make.
+"""
+
+from cpython.array cimport array
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.errno cimport (
+    EAGAIN, ECONNABORTED, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, errno,
+)
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.unistd cimport close as close_fd
+
+from fairlead.engine.address cimport Address, host_of, sockaddr, sockaddr_storage, socklen_t
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLLIN
+        EPOLLOUT
+        EPOLLERR
+        EPOLLHUP
+        EPOLLRDHUP
+        EPOLLET
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_MOD
+        EPOLL_CTL_DEL
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int operation, int fd, epoll_event* event)
+    int epoll_wait(int epfd, epoll_event* events, int size, int timeout)
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+
+cdef extern from "<sys/socket.h>" nogil:
+    struct linger:
+        int l_onoff
+        int l_linger
+    struct msghdr:
+        iovec* msg_iov
+        size_t msg_iovlen
+    enum:
+        SOL_SOCKET
+        SO_ERROR
+        SO_LINGER
+        SO_KEEPALIVE
+        SOCK_STREAM
+        SOCK_NONBLOCK
+        SOCK_CLOEXEC
+        MSG_NOSIGNAL
+        MSG_PEEK
+        SHUT_WR
+        AF_UNIX
+    int socket(int domain, int kind, int protocol)
+    int c_connect "connect"(int fd, const sockaddr* address, socklen_t length)
+    int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
+    Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
+    Py_ssize_t send(int fd, const void* buffer, size_t size, int flags)
+    Py_ssize_t sendmsg(int fd, const msghdr* message, int flags)
+    int c_shutdown "shutdown"(int fd, int how)
+    int getsockopt(int fd, int level, int name, void* value, socklen_t* length)
+    int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
+
+cdef extern from "<netinet/in.h>" nogil:
+    enum:
+        IPPROTO_TCP
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    enum:
+        TCP_NODELAY
+
+cdef extern from "Python.h":
+    void Py_SET_SIZE(bytes o, Py_ssize_t size)
+    Py_ssize_t Py_REFCNT(PyObject* o)
+
+cdef enum:
+    READ_SIZE = 65536  # one read; also the most that a blocked peer makes us keep
+    COPY_SIZE = 8192  # up to here a read is copied to a string of its own size
+    ACCEPT_BATCH = 64  # connections taken from one acceptor in a turn, so that it cannot starve the rest
+    PASSES = 8  # times that one call of `poll` asks the kernel before the loop has its turn
+    PIECES = 64  # parts handed to one sendmsg()
+    TICK_US = 100_000  # deadlines are looked at this often
+
+# What is known of a stream's socket, and what was asked of it.
+cdef enum:
+    READABLE = 1 << 0  # the kernel may hold data, an end or an error
+    ENDED = 1 << 1  # EPOLLRDHUP was seen: nothing follows what the kernel holds
+    PAUSED = 1 << 2  # the handler does not want data now
+    QUEUED = 1 << 3  # in the ready list
+    CONNECTING = 1 << 4  # connect() is under way
+    EOF_GIVEN = 1 << 5  # on_eof was called
+    SHUT_ASKED = 1 << 6  # shut the write side when all is written
+    SHUT = 1 << 7  # the write side is shut
+    FINISHING = 1 << 8  # close when all is written
+    PATIENT = 1 << 9  # see Stream.set_patient
+
+cdef uint64_t ACCEPTOR = <uint64_t> 1 << 63  # tags an acceptor in an event's data
+
+
+cpdef int64_t monotonic_us() noexcept:
+    """The monotonic clock in microseconds."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t> now.tv_sec * 1_000_000 + now.tv_nsec // 1000
+
+
+cdef class Reactor:
+    """The epoll set. `open` hooks it into a loop that has `add_reader`, `call_later` and `call_soon`."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        self.epfd = -1
+        self.table = []
+        self.deadlines = array("q")
+        self.ready = []
+        self.starved = []
+        self.poll_callback = self.poll
+        self.now = monotonic_us()
+
+    def open(self):
+        """Start serving. Raises OSError when the kernel gives no epoll set."""
+        self.epfd = epoll_create1(EPOLL_CLOEXEC)
+        if self.epfd < 0:
+            raise OSError(errno, "epoll_create1 failed")
+        self.loop.add_reader(self.epfd, self.poll_callback)
+        self.timer = self.loop.call_later(TICK_US / 1e6, self._tick)
+
+    def close(self):
+        """Stop serving and close every stream and acceptor, without calling their handlers."""
+        if self.epfd < 0:
+            return
+        for member in self.table:
+            if member is not None:
+                member.close()
+        self.loop.remove_reader(self.epfd)
+        self.timer.cancel()
+        close_fd(self.epfd)
+        self.epfd = -1
+
+    @property
+    def streams(self):
+        """How many streams are open (a count made by looking at each: for tests and diagnosis)."""
+        return sum(isinstance(member, Stream) for member in self.table)
+
+    def poll(self):
+        """Serve what is ready. Returns to the loop after a few passes even when more is ready."""
+        cdef int i, n = 0, passes
+        for passes in range(PASSES):
+            n = epoll_wait(self.epfd, self.events, BATCH, 0)
+            self.now = monotonic_us()
+            for i in range(n):
+                self._dispatch(self.events[i].data.u64, self.events[i].events)
+            if self.ready:
+                self._run_ready()
+            elif n <= 0:
+                return
+        if self.ready:
+            # What the kernel still holds wakes the loop by itself; what waits here would not.
+            self.loop.call_soon(self.poll_callback)
+
+    def _tick(self):
+        cdef int64_t now = monotonic_us()
+        cdef Py_ssize_t fd
+        cdef int64_t when
+        self.now = now
+        self.timer = self.loop.call_later(TICK_US / 1e6, self._tick)
+        # Looking at 20,000 deadlines takes 10 us; a timer for each would cost more than the requests.
+        for fd in range(len(self.deadlines)):
+            when = self.deadlines.data.as_longlongs[fd]
+            if when != 0 and when <= now:
+                self.deadlines.data.as_longlongs[fd] = 0
+                self._expire(self.table[fd])
+        if self.starved:
+            starved, self.starved = self.starved, []
+            for acceptor in starved:
+                acceptor.resume()
+        if self.ready:
+            self.loop.call_soon(self.poll_callback)
+
+    def _expire(self, Stream stream):
+        try:
+            stream.on_deadline()
+        except Exception as error:
+            self._failed(stream, error)
+
+    cdef int _add(self, object member, int fd, uint32_t mask, uint64_t tag) except -1:
+        cdef epoll_event event
+        while fd >= len(self.table):
+            self.table.extend([None] * 64)
+            self.deadlines.extend(array("q", [0] * 64))
+        self.generation = (self.generation + 1) & 0x7FFFFFFF
+        event.events = mask
+        event.data.u64 = tag | <uint64_t> self.generation << 32 | <uint32_t> fd
+        if epoll_ctl(self.epfd, EPOLL_CTL_ADD, fd, &event) != 0:
+            raise OSError(errno, "epoll_ctl failed")
+        self.table[fd] = member
+        return 0
+
+    cdef void _remove(self, int fd):
+        self.table[fd] = None
+        self.deadlines.data.as_longlongs[fd] = 0
+
+    cdef _dispatch(self, uint64_t key, uint32_t mask):
+        cdef int fd = <int> (key & 0xFFFFFFFF)
+        cdef uint32_t generation = <uint32_t> (key >> 32) & 0x7FFFFFFF
+        cdef Stream stream
+        cdef Acceptor acceptor
+        member = self.table[fd]
+        if member is None:
+            return
+        if key & ACCEPTOR:
+            acceptor = <Acceptor?> member
+            if acceptor._generation == generation:
+                acceptor._accept()
+            return
+        stream = <Stream> member
+        if stream._generation != generation:
+            return
+        try:
+            stream._event(mask)
+        except Exception as error:
+            self._failed(stream, error)
+
+    cdef _run_ready(self):
+        cdef Stream stream
+        batch, self.ready = self.ready, []
+        for stream in batch:
+            stream._flags &= ~QUEUED
+            if stream.fd < 0 or not stream._flags & READABLE:
+                continue
+            try:
+                if not stream._flags & PAUSED:
+                    stream._read()
+                elif stream.error and not stream._flags & PATIENT:
+                    stream._end(0)
+            except Exception as error:
+                self._failed(stream, error)
+
+    cdef _failed(self, Stream stream, object error):
+        """A handler raised: a bug. It costs this one stream, and it is told."""
+        if self.on_error is not None:
+            self.on_error(f"a handler of {type(stream).__name__} failed", error)
+        if stream.fd >= 0:
+            stream.abort()
+            try:
+                stream.on_close()
+            except Exception as second:
+                if self.on_error is not None:
+                    self.on_error(f"on_close of {type(stream).__name__} failed", second)
+
+
+cdef class Stream:
+    """One connected socket. Subclasses override `on_*`; an override is called with the stream open.
+
+    `on_connect` the connection that `connect` began is there · `on_data` bytes came · `on_eof` the peer will send no
+    more · `on_drained` all that was written is with the kernel, after a `write` that was not · `on_progress` a part of
+    it is · `on_deadline` the time given to `arm` has passed · `on_close` the stream ended by an error (`error` holds
+    the errno) or because `finish` is done; never called for `close` and `abort`.
+    """
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __init__(self, Reactor reactor):
+        self.reactor = reactor
+
+    cpdef object on_connect(self):
+        pass
+
+    cpdef object on_data(self, bytes data):
+        pass
+
+    cpdef object on_eof(self):
+        self.close()
+
+    cpdef object on_drained(self):
+        pass
+
+    cpdef object on_progress(self):
+        pass
+
+    cpdef object on_close(self):
+        pass
+
+    cpdef object on_deadline(self):
+        pass
+
+    @property
+    def is_open(self):
+        return self.fd >= 0
+
+    @property
+    def is_blocked(self):
+        """Written bytes wait for the kernel: write no more until `on_drained`."""
+        return self._pending is not None
+
+    @property
+    def buffered(self):
+        """Bytes that wait for the kernel."""
+        return 0 if self._pending is None else sum(map(len, self._pending)) - self._offset
+
+    cpdef object adopt(self, int fd):
+        """Take over a connected, non-blocking socket."""
+        self.fd = fd
+        try:
+            self.reactor._add(self, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, 0)
+        except OSError:
+            self.fd = -1
+            close_fd(fd)
+            raise
+        self._generation = self.reactor.generation
+
+    cpdef int connect(self, Address address) except -1:
+        """Begin to connect. Returns 0, or the errno of a connection that failed at once.
+
+        What is written meanwhile is sent as soon as it can be: over loopback the connection is there already.
+        """
+        cdef int one = 1
+        cdef int family = address.storage.ss_family
+        cdef int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+        if fd < 0:
+            return errno
+        if family != AF_UNIX:
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+            setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one))
+        if c_connect(fd, <sockaddr*> &address.storage, address.length) != 0 and errno != EINPROGRESS:
+            error = errno
+            close_fd(fd)
+            return error
+        self._flags = self._flags & PATIENT | CONNECTING
+        self.error = 0
+        self.adopt(fd)
+        return 0
+
+    cpdef bint write(self, bytes data) except -1:
+        """Send `data` now, or what the kernel does not take as soon as it does. Returns False when some had to wait.
+
+        Bytes written to a stream that has failed vanish: `on_close` follows.
+        """
+        cdef Py_ssize_t n
+        if self._pending is not None:
+            self._pending.append(data)
+            return False
+        if self.fd < 0 or self.error:
+            return True
+        n = self._send(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        if n == PyBytes_GET_SIZE(data) or n < 0:
+            return True
+        self._pending = [data]
+        self._offset = n
+        return False
+
+    cpdef bint write_parts(self, list parts) except -1:
+        """`write` for several strings, gathered by the kernel instead of being joined."""
+        cdef Py_ssize_t n
+        if len(parts) == 1:
+            return self.write(<bytes> parts[0])
+        if self._pending is not None:
+            self._pending.extend(parts)
+            return False
+        if self.fd < 0 or self.error or not parts:
+            return True
+        n = self._gather(parts, 0)
+        if n < 0:
+            return True
+        return self._keep(parts, n)
+
+    cdef _keep(self, list parts, Py_ssize_t sent):
+        """Hold what was not sent; True when nothing is left."""
+        cdef Py_ssize_t i = 0, size
+        for i in range(len(parts)):
+            size = PyBytes_GET_SIZE(<bytes> parts[i])
+            if sent < size:
+                self._pending = parts[i:]
+                self._offset = sent
+                return False
+            sent -= size
+        return True
+
+    cdef Py_ssize_t _send(self, const char* data, Py_ssize_t size) noexcept:
+        """Bytes that the kernel took, or -1 when the stream has failed: its end is then found by reading."""
+        cdef Py_ssize_t n
+        while True:
+            n = send(self.fd, data, size, MSG_NOSIGNAL)
+            if n >= 0:
+                return n
+            if errno == EAGAIN:
+                return 0
+            if errno != EINTR:
+                break
+        self.error = errno
+        self._flags |= READABLE
+        self._queue()
+        return -1
+
+    cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset):
+        cdef iovec vector[PIECES]
+        cdef msghdr message
+        cdef bytes part
+        cdef Py_ssize_t n = 0
+        for part in parts:
+            vector[n].iov_base = PyBytes_AS_STRING(part) + offset
+            vector[n].iov_len = PyBytes_GET_SIZE(part) - offset
+            offset = 0
+            n += 1
+            if n == PIECES:
+                break
+        message = msghdr(msg_iov=vector, msg_iovlen=n)
+        while True:
+            n = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+            if n >= 0:
+                return n
+            if errno == EAGAIN:
+                return 0
+            if errno != EINTR:
+                break
+        self.error = errno
+        self._flags |= READABLE
+        self._queue()
+        return -1
+
+    cdef _flush(self):
+        cdef list parts = self._pending
+        cdef Py_ssize_t offset = self._offset
+        cdef Py_ssize_t n = self._gather(parts, offset)
+        self._pending = None
+        self._offset = 0
+        if n < 0:
+            return
+        if self._keep(parts, offset + n):
+            self._drained()
+        elif n:
+            self.on_progress()
+
+    cdef _drained(self):
+        if self._flags & SHUT_ASKED:
+            self._flags &= ~SHUT_ASKED
+            self.shutdown_write()
+        if self._flags & FINISHING:
+            self.close()
+            self.on_close()
+        else:
+            self.on_drained()
+
+    cpdef object pause(self):
+        """Take no more data for now. Costs nothing: no call to the kernel."""
+        self._flags |= PAUSED
+
+    cpdef object resume(self):
+        """Take data again; what came meanwhile is read in this turn or the next."""
+        self._flags &= ~PAUSED
+        if self._flags & READABLE:
+            self._queue()
+
+    def set_patient(self, bint patient):
+        """Whether an error that comes while paused waits until what was received before it has been read."""
+        if patient:
+            self._flags |= PATIENT
+        else:
+            self._flags &= ~PATIENT
+
+    cpdef object shutdown_write(self):
+        """Half-close: the peer sees the end after all that was written."""
+        if self._pending is not None:
+            self._flags |= SHUT_ASKED
+        elif self.fd >= 0 and not self._flags & SHUT:
+            self._flags |= SHUT
+            c_shutdown(self.fd, SHUT_WR)
+
+    cpdef object finish(self):
+        """Close when all that was written is with the kernel; `on_close` is called if that is later than now."""
+        if self._pending is None or self.error:
+            self.close()
+        else:
+            self._flags |= FINISHING | PAUSED
+
+    cpdef object close(self):
+        """Close now; what was not yet sent is lost. No handler is called."""
+        cdef int fd = self.fd
+        if fd < 0:
+            return
+        self.fd = -1
+        self._pending = None
+        self.reactor._remove(fd)
+        close_fd(fd)
+
+    cpdef object abort(self):
+        """Close with a reset, so that the peer cannot take what it got for all there was."""
+        cdef linger hard = linger(l_onoff=1, l_linger=0)
+        if self.fd >= 0:
+            setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+            self.close()
+
+    cpdef object arm(self, int64_t delay_us):
+        """Call `on_deadline` once this many microseconds have passed (100 ms coarse); 0 takes the deadline back."""
+        if self.fd >= 0:
+            self.reactor.deadlines.data.as_longlongs[self.fd] = self.reactor.now + delay_us if delay_us else 0
+
+    cpdef bint has_news(self):
+        """Whether the kernel holds data, an end or an error that no handler has seen: an idle stream that is stale."""
+        cdef char byte
+        return recv(self.fd, &byte, 1, MSG_PEEK) >= 0 or errno != EAGAIN
+
+    cdef _event(self, uint32_t mask):
+        if mask & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP):
+            self._flags |= READABLE
+            if mask & EPOLLRDHUP:
+                self._flags |= ENDED
+        if self._flags & CONNECTING:
+            if not mask & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+                return
+            self._established(mask)
+            if self.fd < 0:
+                return
+        if mask & EPOLLOUT and self._pending is not None:
+            self._flush()
+            if self.fd < 0:
+                return
+        if not self._flags & READABLE:
+            return
+        if not self._flags & PAUSED:
+            self._read()
+        elif mask & EPOLLERR and not self._flags & PATIENT:
+            self._end(0)
+
+    cdef _established(self, uint32_t mask):
+        self._flags &= ~CONNECTING
+        if self.error or mask & (EPOLLERR | EPOLLHUP):
+            self._end(0)
+        else:
+            self.on_connect()
+
+    cdef _end(self, int error):
+        """The socket failed: `error`, or what was kept of an earlier call, or what the kernel says."""
+        cdef int code = 0
+        cdef socklen_t length = sizeof(code)
+        if not self.error:
+            if not error:
+                getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &length)
+                error = code
+            self.error = error or EPROTO
+        self.close()
+        self.on_close()
+
+    cdef _queue(self):
+        if not self._flags & QUEUED:
+            self._flags |= QUEUED
+            self.reactor.ready.append(self)
+
+    cdef _read(self):
+        """One read, so that no stream can starve the rest; a full one queues the stream for another."""
+        cdef Reactor reactor = self.reactor
+        cdef bytes data, buffer = reactor.buffer
+        cdef Py_ssize_t n
+        cdef int error
+        if self._flags & EOF_GIVEN and not self.error:
+            self._flags &= ~READABLE
+            return
+        if buffer is None:
+            buffer = PyBytes_FromStringAndSize(NULL, READ_SIZE)
+        reactor.buffer = None
+        n = recv(self.fd, PyBytes_AS_STRING(buffer), READ_SIZE, 0)
+        if 0 < n <= COPY_SIZE:
+            reactor.buffer = buffer
+            if not self._flags & ENDED:
+                self._flags &= ~READABLE
+            data = PyBytes_FromStringAndSize(PyBytes_AS_STRING(buffer), n)
+            self.on_data(data)
+        elif n > 0:
+            if n < READ_SIZE and not self._flags & ENDED:
+                self._flags &= ~READABLE
+            self._hand_over(buffer, n)
+        else:
+            error = errno
+            reactor.buffer = buffer
+            self._nothing_read(n, error)
+            return
+        if self.fd >= 0 and self._flags & (READABLE | PAUSED) == READABLE:
+            self._queue()
+
+    cdef _hand_over(self, bytes buffer, Py_ssize_t n):
+        """Give the read buffer itself to the handler, cut to what was read, and take it back unless it was kept.
+
+        The string is nobody else's until then, and its allocator does not look at its length.
+        """
+        if n < READ_SIZE:
+            Py_SET_SIZE(buffer, n)
+            PyBytes_AS_STRING(buffer)[n] = 0
+        self.on_data(buffer)
+        if Py_REFCNT(<PyObject*> buffer) == 1:  # the caller's alone
+            Py_SET_SIZE(buffer, READ_SIZE)
+            self.reactor.buffer = buffer
+
+    cdef _nothing_read(self, Py_ssize_t n, int error):
+        if n < 0 and error == EINTR:
+            self._queue()
+        elif n < 0 and error == EAGAIN and not self.error:
+            self._flags &= ~READABLE
+        elif n == 0 and not self.error:
+            self._flags = self._flags & ~READABLE | EOF_GIVEN
+            self.on_eof()
+        else:
+            self._end(error if n < 0 else 0)
+
+
+cdef class Acceptor:
+    """A listening socket. Subclasses override `on_accept`, which gets a connected, non-blocking descriptor."""
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __init__(self, Reactor reactor):
+        self.reactor = reactor
+
+    cpdef object on_accept(self, int fd):
+        close_fd(fd)
+
+    cpdef bytes peer_host(self):
+        """The address of the client that `on_accept` is called for: b"192.0.2.1", b"2001:db8::1" or b"unix"."""
+        return host_of(&self._peer)
+
+    cpdef object open(self, int fd):
+        """Accept on `fd`, a non-blocking listening socket, which is closed with this acceptor."""
+        # Level-triggered: what one turn leaves in the queue is reported again, and the other streams go first.
+        self.reactor._add(self, fd, EPOLLIN, ACCEPTOR)
+        self.fd = fd
+        self._generation = self.reactor.generation
+
+    cpdef object pause(self):
+        """Leave new connections in the kernel's queue."""
+        if not self._is_paused and self.fd >= 0:
+            self._is_paused = True
+            self._modify(0)
+
+    cpdef object resume(self):
+        if self._is_paused and self.fd >= 0:
+            self._is_paused = False
+            self._modify(EPOLLIN)
+
+    cpdef object close(self):
+        cdef int fd = self.fd
+        if fd >= 0:
+            self.fd = -1
+            # Another process may hold this socket too, and then close() alone would leave it in the set.
+            epoll_ctl(self.reactor.epfd, EPOLL_CTL_DEL, fd, NULL)
+            self.reactor._remove(fd)
+            close_fd(fd)
+
+    cdef _modify(self, uint32_t mask):
+        cdef epoll_event event
+        event.events = mask
+        event.data.u64 = ACCEPTOR | <uint64_t> self._generation << 32 | <uint32_t> self.fd
+        epoll_ctl(self.reactor.epfd, EPOLL_CTL_MOD, self.fd, &event)
+
+    cdef _accept(self):
+        cdef socklen_t length
+        cdef int fd, taken
+        for taken in range(ACCEPT_BATCH):
+            if self.fd < 0 or self._is_paused:
+                return
+            length = sizeof(self._peer)
+            fd = accept4(self.fd, <sockaddr*> &self._peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            if fd >= 0:
+                self._accepted(fd)
+            elif errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+                self._exhausted(errno)
+                return
+            elif errno not in (ECONNABORTED, EINTR, EPROTO, EPERM):  # these cost one connection, not the queue
+                return
+
+    cdef _accepted(self, int fd):
+        if self._is_exhausted:
+            self._is_exhausted = False
+            self._tell_exhausted(0)
+        try:
+            self.on_accept(fd)
+        except Exception as error:
+            if self.reactor.on_error is not None:
+                self.reactor.on_error("a new connection could not be served", error)
+
+    cdef _exhausted(self, int error):
+        """No descriptors: wait a tick instead of spinning, and tell once until a connection is accepted again."""
+        self.pause()
+        self.reactor.starved.append(self)
+        if not self._is_exhausted:
+            self._is_exhausted = True
+            self._tell_exhausted(error)
+
+    cdef _tell_exhausted(self, int error):
+        if self.reactor.on_exhausted is not None:
+            self.reactor.on_exhausted(self, error)
