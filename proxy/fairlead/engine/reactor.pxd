@@ -82,8 +82,9 @@ cdef class Stream:
     cdef Py_ssize_t _send(self, const char* data, Py_ssize_t size) noexcept
     cdef _hand_over(self, bytes buffer, Py_ssize_t n)
     cdef _nothing_read(self, Py_ssize_t n, int error)
-    cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset)
-    cdef _keep(self, list parts, Py_ssize_t sent)
+    cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset, Py_ssize_t* asked)
+    cdef bint _push(self, list parts, Py_ssize_t offset) except -1
+    cdef bint _keep(self, list parts, Py_ssize_t sent) except -1
 
 
 cdef class Acceptor:

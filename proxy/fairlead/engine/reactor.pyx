@@ -26,6 +26,7 @@ from libc.errno cimport (
     EAGAIN, ECONNABORTED, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, errno,
 )
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close as close_fd
 
@@ -372,7 +373,6 @@ cdef class Stream:
 
     cpdef bint write_parts(self, list parts) except -1:
         """`write` for several strings, gathered by the kernel instead of being joined."""
-        cdef Py_ssize_t n
         if len(parts) == 1:
             return self.write(<bytes> parts[0])
         if self._pending is not None:
@@ -380,13 +380,22 @@ cdef class Stream:
             return False
         if self.fd < 0 or self.error or not parts:
             return True
-        n = self._gather(parts, 0)
-        if n < 0:
-            return True
-        return self._keep(parts, n)
+        return self._push(parts, 0)
 
-    cdef _keep(self, list parts, Py_ssize_t sent):
-        """Hold what was not sent; True when nothing is left."""
+    cdef bint _push(self, list parts, Py_ssize_t offset) except -1:
+        """Send from `offset` of the first part on and keep what is left; True when that is nothing."""
+        cdef Py_ssize_t asked = 0, n
+        while True:
+            n = self._gather(parts, offset, &asked)
+            if n < 0:
+                return True
+            if n < asked or len(parts) <= PIECES:
+                return self._keep(parts, offset + n)
+            # The kernel took all of a full vector: it may take more, and no edge would tell.
+            parts = parts[PIECES:]
+            offset = 0
+
+    cdef bint _keep(self, list parts, Py_ssize_t sent) except -1:
         cdef Py_ssize_t i = 0, size
         for i in range(len(parts)):
             size = PyBytes_GET_SIZE(<bytes> parts[i])
@@ -413,19 +422,23 @@ cdef class Stream:
         self._queue()
         return -1
 
-    cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset):
+    cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset, Py_ssize_t* asked):
         cdef iovec vector[PIECES]
         cdef msghdr message
         cdef bytes part
         cdef Py_ssize_t n = 0
+        asked[0] = 0
         for part in parts:
             vector[n].iov_base = PyBytes_AS_STRING(part) + offset
             vector[n].iov_len = PyBytes_GET_SIZE(part) - offset
+            asked[0] += PyBytes_GET_SIZE(part) - offset
             offset = 0
             n += 1
             if n == PIECES:
                 break
-        message = msghdr(msg_iov=vector, msg_iovlen=n)
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = vector
+        message.msg_iovlen = n
         while True:
             n = sendmsg(self.fd, &message, MSG_NOSIGNAL)
             if n >= 0:
@@ -441,15 +454,14 @@ cdef class Stream:
 
     cdef _flush(self):
         cdef list parts = self._pending
+        cdef bytes first = parts[0]
         cdef Py_ssize_t offset = self._offset
-        cdef Py_ssize_t n = self._gather(parts, offset)
         self._pending = None
         self._offset = 0
-        if n < 0:
-            return
-        if self._keep(parts, offset + n):
-            self._drained()
-        elif n:
+        if self._push(parts, offset):
+            if not self.error:
+                self._drained()
+        elif self._offset != offset or self._pending[0] is not first:
             self.on_progress()
 
     cdef _drained(self):
