@@ -56,7 +56,7 @@ setup(
         compiler_directives={
             "language_level": "3",
             "binding": False,
-            "annotation_typing": True,
+            "annotation_typing": False,
             "freethreading_compatible": False,
             "initializedcheck": False,
             "auto_pickle": False,

@@ -47,6 +47,7 @@ cdef class Stream:
     cdef readonly int fd
     cdef uint32_t _generation
     cdef uint32_t _flags
+    cdef readonly bint is_blocked
     cdef readonly int error  # the errno that ended it, or 0
 
     # What a handler overrides.

@@ -158,10 +158,9 @@ cdef class Reactor:
         close_fd(self.epfd)
         self.epfd = -1
 
-    @property
-    def streams(self):
-        """How many streams are open (a count made by looking at each: for tests and diagnosis)."""
-        return sum(isinstance(member, Stream) for member in self.table)
+    def members(self):
+        """The streams and acceptors that are open."""
+        return [member for member in self.table if member is not None]
 
     def poll(self):
         """Serve what is ready. Returns to the loop after a few passes even when more is ready."""
@@ -311,11 +310,6 @@ cdef class Stream:
         return self.fd >= 0
 
     @property
-    def is_blocked(self):
-        """Written bytes wait for the kernel: write no more until `on_drained`."""
-        return self._pending is not None
-
-    @property
     def buffered(self):
         """Bytes that wait for the kernel."""
         return 0 if self._pending is None else sum(map(len, self._pending)) - self._offset
@@ -369,6 +363,7 @@ cdef class Stream:
             return True
         self._pending = [data]
         self._offset = n
+        self.is_blocked = True
         return False
 
     cpdef bint write_parts(self, list parts) except -1:
@@ -402,6 +397,7 @@ cdef class Stream:
             if sent < size:
                 self._pending = parts[i:]
                 self._offset = sent
+                self.is_blocked = True
                 return False
             sent -= size
         return True
@@ -458,6 +454,7 @@ cdef class Stream:
         cdef Py_ssize_t offset = self._offset
         self._pending = None
         self._offset = 0
+        self.is_blocked = False
         if self._push(parts, offset):
             if not self.error:
                 self._drained()
@@ -513,6 +510,7 @@ cdef class Stream:
             return
         self.fd = -1
         self._pending = None
+        self.is_blocked = False
         self.reactor._remove(fd)
         close_fd(fd)
 

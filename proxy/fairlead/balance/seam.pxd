@@ -1,0 +1,19 @@
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef class Candidate:
+    cdef public str address
+    cdef public int weight
+    cdef public int64_t in_flight
+
+
+cdef class Picker:
+    cpdef Candidate pick(self, uint64_t key, object tried)
+
+
+cdef class Prng:
+    cdef uint64_t _state
+
+    @cython.locals(x=uint64_t)
+    cpdef uint64_t below(self, uint64_t bound)

@@ -1,0 +1,62 @@
+"""The seam that every balancing policy fills: a picker is built for a set of endpoints, and picks one of them.
+
+A policy is a class: `policy(endpoints, previous)` builds a picker, `pick(key, tried)` chooses. It gets the endpoints
+that may serve and no others, and never looks at sockets, clocks or the configuration. Invariant: an endpoint that was
+tried for a request is not picked for it again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+
+class Candidate:
+    """An endpoint as a policy sees it: `weight` from 1 to 65535, `in_flight` requests of this worker."""
+
+    def __init__(self, address: str, weight: int = 1) -> None:
+        self.address = address
+        self.weight = weight
+        self.in_flight = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.address} weight {self.weight}>"
+
+
+class Picker:
+    """Chooses an endpoint for each request."""
+
+    def pick(self, key: int, tried: Collection[Candidate] | None) -> Candidate | None:
+        """An endpoint, none of `tried`, or None when there is none left. `key` is a hash of what must stay together."""
+        raise NotImplementedError
+
+
+class Policy(Protocol):
+    """What builds pickers: usually the picker's class itself."""
+
+    def __call__(self, endpoints: Sequence[Candidate], previous: Picker | None) -> Picker:
+        """A picker for `endpoints`; `previous` is the one of this policy that it replaces, to go on where it was."""
+
+
+class Prng:
+    """Random numbers for balancing: xorshift64* (Marsaglia 2003, Vigna 2016), a few nanoseconds each.
+
+    `seed` makes a run repeatable; without it each worker has its own sequence.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little")
+        self._state = (seed ^ 0x9E3779B97F4A7C15) & _MASK or 1
+
+    def below(self, bound: int) -> int:
+        """A number from 0 to bound - 1. The bias is below 2**-32 for every bound that fits a count of endpoints."""
+        x = self._state
+        x ^= x >> 12
+        x = (x ^ (x << 25)) & _MASK
+        x ^= x >> 27
+        self._state = x
+        return (((x * 0x2545F4914F6CDD1D) & _MASK) >> 32) % bound

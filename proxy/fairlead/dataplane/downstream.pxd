@@ -1,0 +1,43 @@
+from libc.stdint cimport int64_t
+
+from fairlead.dataplane.exchange cimport Downstream, Exchange
+from fairlead.dataplane.listener cimport LiveListener
+from fairlead.dataplane.request_id cimport RequestIds
+from fairlead.dataplane.router cimport Router
+from fairlead.dataplane.service cimport LiveService
+from fairlead.wire.http1 cimport HeadLimits, RequestHead
+
+cdef RequestHead _HEAD
+cdef RequestIds _IDS
+
+
+cdef class HttpListener(LiveListener):
+    cdef readonly Router router
+    cdef readonly HeadLimits limits
+    cdef public LiveService unrouted
+    cdef dict _clients
+    cdef list _spare
+
+    cdef tuple _client(self, bytes host)
+
+
+cdef class Http1Downstream(Downstream):
+    cdef HttpListener _http
+    cdef bytes _forwarded
+    cdef bytes _buffer
+    cdef bint _is_serving
+    cdef bint _is_heading
+    cdef bint _is_lingering
+    cdef bint _is_gone
+
+    cdef _more(self, Exchange exchange, bytes data)
+    cdef _serve(self, bytes data)
+    cdef _wait_for_head(self)
+    cdef Py_ssize_t _begin(self, bytes data, Py_ssize_t start) except -1
+    cdef bytes _head_for_endpoint(self, bytes request_id)
+    cdef _next(self)
+    cdef _idle(self)
+    cdef _refuse(self, object kind)
+    cdef _linger(self)
+    cdef _after_finish(self)
+    cdef _gone(self)

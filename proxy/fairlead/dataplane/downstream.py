@@ -1,0 +1,312 @@
+"""Clients that speak HTTP/1.0 or 1.1: the listener that accepts them, and one connection each.
+
+Owns the order of things on a client's connection: one exchange at a time, pipelined requests wait their turn in a
+bounded buffer, a connection ends so that its last reply arrives (RFC 9112 9.6). Invariant: nothing of a request that
+broke a rule is forwarded, and nothing that follows it is read as another.
+"""
+
+from __future__ import annotations
+
+import time
+
+import cython
+
+from fairlead.dataplane.replies import own_reply
+from fairlead.errors import STATUS, Kind
+from fairlead.model import Listener
+
+if cython.compiled:
+    from cython.cimports.fairlead.dataplane.exchange import Downstream, Exchange
+    from cython.cimports.fairlead.dataplane.listener import LiveListener
+    from cython.cimports.fairlead.dataplane.request_id import RequestIds
+    from cython.cimports.fairlead.dataplane.router import Router
+    from cython.cimports.fairlead.dataplane.service import LiveService
+    from cython.cimports.fairlead.engine.reactor import Reactor
+    from cython.cimports.fairlead.wire.http1 import HeadLimits, RequestHead, parse_request
+else:
+    from fairlead.dataplane.exchange import Downstream, Exchange
+    from fairlead.dataplane.listener import LiveListener
+    from fairlead.dataplane.request_id import RequestIds
+    from fairlead.dataplane.router import Router
+    from fairlead.dataplane.service import LiveService
+    from fairlead.engine.reactor import Reactor
+    from fairlead.wire.http1 import HeadLimits, RequestHead, parse_request
+
+from fairlead.wire.http1 import REJECTIONS
+
+_HEAD = RequestHead()  # valid until the next request of this worker is parsed
+_IDS = RequestIds()
+_CLIENTS = 4096  # client addresses whose forwarded fields are remembered
+_SPARE = 256  # exchanges kept for reuse
+_LINGER_US = 2_000_000  # what a refused client still sends is read this long, so that a reset cannot eat the refusal
+_EAGER = 2048  # up to here each read is looked at, so that what is no HTTP is refused at once; then each line
+
+
+class HttpListener(LiveListener):
+    """Accepts HTTP/1.x. `unrouted` counts what reached no service."""
+
+    def __init__(self, reactor: Reactor, unrouted: LiveService) -> None:
+        super().__init__(reactor)
+        self.unrouted = unrouted
+        self._clients: dict[bytes, tuple[bytes, bytes]] = {}
+        self._spare: list[Exchange] = []
+
+    def configure(self, spec: Listener, services: dict[str, LiveService]) -> None:
+        self.router = Router(spec.routes, services)
+        self.limits = HeadLimits(max_head_bytes=spec.limits.max_head_bytes, max_fields=spec.limits.max_fields)
+        super().configure(spec, services)
+
+    def on_accept(self, fd: int) -> None:
+        client = Http1Downstream(self)
+        client.adopt(fd)
+        client.arm(self.keepalive_us)
+        self.opened()
+
+    def _client(self, host: bytes) -> tuple[bytes, bytes]:
+        """The client's address and the fields that name it, shared by all its connections."""
+        known = self._clients.get(host)
+        if known is None:
+            address = b"" if host == b"unix" else b"X-Forwarded-For: " + host + b"\r\n"
+            known = (host, address + b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: ")
+            if len(self._clients) >= _CLIENTS:
+                self._clients.clear()
+            self._clients[host] = known
+        return known
+
+
+class Http1Downstream(Downstream):
+    """See the module."""
+
+    def __init__(self, listener: HttpListener) -> None:
+        super().__init__(listener.reactor)
+        self.listener = self._http = listener
+        self.host, self._forwarded = listener._client(listener.peer_host())
+        self.exchange = None
+        self._buffer = b""
+        self._is_serving = False  # `_serve` is on the stack and goes on by itself
+        self._is_heading = False  # a part of a head has come
+        self._is_lingering = False  # the last reply is written; what comes is thrown away
+        self._is_gone = False
+
+    def on_data(self, data: bytes) -> None:
+        exchange = self.exchange
+        self.listener.received += len(data)
+        if exchange is not None:
+            self._more(exchange, data)
+            return
+        if self._is_lingering:
+            return
+        if self._buffer:
+            self._buffer = self._buffer + data
+            if len(self._buffer) > _EAGER and b"\n" not in data and len(self._buffer) <= self._http.limits.max_head_bytes:
+                return
+            data = self._buffer
+        self._serve(data)
+
+    def _more(self, exchange: Exchange, data: bytes) -> None:
+        """Data while an exchange is under way: its body, its tunnel, or requests that wait their turn."""
+        if exchange.is_tunnel:
+            exchange.tunnel_from_client(data)
+            return
+        offset = 0
+        if not exchange.is_request_done:
+            offset = exchange.take_request(data, 0)
+            if self.exchange is not exchange:
+                return  # it has failed
+        if offset < len(data):
+            self._buffer = self._buffer + data[offset:]
+            self.pause()
+
+    def _serve(self, data: bytes) -> None:
+        """Serve the requests in `data` as far as they can be now; keep the rest."""
+        start = 0
+        size = len(data)
+        self._buffer = b""
+        self._is_serving = True
+        while start < size:
+            end = parse_request(data, start, _HEAD, self._http.limits)
+            if end == 0:
+                self._wait_for_head()
+                break
+            if end < 0:
+                self._refuse(REJECTIONS[-end])
+                break
+            start = self._begin(data, end)
+            if self.exchange is not None or self._is_lingering or self.is_blocked or self.fd < 0:
+                break
+        self._is_serving = False
+        if start < size and not self._is_lingering:
+            self._buffer = data if start == 0 else data[start:]
+            if self.exchange is not None:
+                self.pause()
+
+    def _wait_for_head(self) -> None:
+        if not self._is_heading:
+            self._is_heading = True
+            self.arm(self.listener.head_us)  # absolute: what trickles in does not prolong it
+
+    def _begin(self, data: bytes, end: int) -> int:
+        """Start the exchange whose head was parsed up to `end`; returns the offset of what follows it."""
+        listener = self._http
+        self._is_heading = False
+        service = listener.router.only
+        if service is None:
+            service = listener.router.match(_HEAD.host, _HEAD.target)
+        exchange: Exchange = listener._spare.pop() if listener._spare else Exchange()
+        request_id = _IDS.take()
+        self.exchange = exchange
+        if service is None:
+            exchange.begin(self, listener.unrouted, _HEAD, request_id)
+            exchange.fail(Kind.NO_ROUTE)
+            return end
+        exchange.begin(self, service, _HEAD, request_id)
+        head = self._head_for_endpoint(request_id)
+        if not exchange.is_request_done:
+            end = exchange.take_request(data, end)
+            if self.exchange is not exchange:
+                return end
+        exchange.start(head)
+        return end
+
+    def _head_for_endpoint(self, request_id: bytes) -> bytes:
+        parts = _HEAD.parts
+        parts.append(self._forwarded)
+        parts.append(_HEAD.host)
+        parts.append(b"\r\nX-Request-Id: ")
+        parts.append(request_id)
+        parts.append(b"\r\n\r\n")
+        return b"".join(parts)
+
+    def exchange_done(self, keep: bool) -> None:
+        exchange = self.exchange
+        self.exchange = None
+        if len(self._http._spare) < _SPARE:
+            self._http._spare.append(exchange)
+        if self.fd < 0:
+            self._gone()
+        elif keep:
+            if not self._is_serving and not self.is_blocked:
+                self._next()
+        elif exchange.is_request_done and not self._buffer:
+            self.finish()
+            self._after_finish()
+        else:
+            self._linger()
+
+    def take_buffer(self) -> bytes:
+        buffer = self._buffer
+        self._buffer = b""
+        return buffer
+
+    def _next(self) -> None:
+        """The reply is with the kernel: the next request, when it has come already, or idle."""
+        self.resume()
+        if self._buffer:
+            self._serve(self._buffer)
+        if self.exchange is None and not self._buffer and not self._is_lingering:
+            self._idle()
+
+    def _idle(self) -> None:
+        if self.listener.is_draining:
+            self.close()
+            self._gone()
+        else:
+            self.arm(self.listener.keepalive_us)
+
+    def _refuse(self, kind: Kind) -> None:
+        """Answer what is no request, and read no more of it."""
+        listener = self._http
+        reply = own_reply(kind, close=True, is_head=False)
+        listener.sent += len(reply)
+        listener.unrouted.is_touched = True
+        listener.unrouted.nobody.count(listener.name, STATUS[kind])
+        if listener.access is not None:
+            listener.access(
+                (time.time(), listener.name, "", self.host, b"", b"", b"", STATUS[kind], "", 0, 0, len(reply), 0, 0,
+                 f"{kind}: {_HEAD.detail}" if kind is not Kind.REQUEST_TIMEOUT else str(kind), b"")
+            )  # fmt: skip
+        self.write(reply)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Half-close and throw away what still comes, for a while (RFC 9112 9.6)."""
+        self._is_lingering = True
+        self._buffer = b""
+        self.shutdown_write()
+        self.resume()
+        self.arm(_LINGER_US)
+
+    def _after_finish(self) -> None:
+        if self.fd < 0:
+            self._gone()
+        else:
+            self.arm(self.listener.body_us)  # for a client that does not read its last reply
+
+    def drain(self) -> None:
+        """End now when idle; a reply under way announces the end itself."""
+        if self.exchange is None and not self._buffer and not self._is_lingering and not self.is_blocked:
+            self.close()
+            self._gone()
+
+    def cut(self) -> None:
+        """The deadline of a drain has passed."""
+        if self.exchange is not None:
+            self.exchange.client_gone()
+        self.abort()
+        self._gone()
+
+    def on_drained(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            if not self._is_lingering:
+                self._next()
+        elif exchange.is_tunnel:
+            exchange.server.resume()
+        else:
+            exchange.on_forwarded()
+
+    def on_progress(self) -> None:
+        exchange = self.exchange
+        if exchange is not None and exchange.is_tunnel:
+            self.arm(self.listener.idle_us)
+        else:
+            self.arm(self.listener.body_us)
+
+    def on_eof(self) -> None:
+        exchange = self.exchange
+        if exchange is not None and exchange.is_tunnel:
+            exchange.client_over()
+            return
+        # Closed and half-closed cannot be told apart; as nginx and Envoy do, a client that ends its side mid-way is
+        # taken to be gone, so that nothing is held for nobody.
+        if exchange is not None:
+            exchange.client_gone()
+        if self.is_blocked and exchange is None:
+            self.finish()
+            self._after_finish()
+        else:
+            self.close()
+            self._gone()
+
+    def on_close(self) -> None:
+        if self.exchange is not None:
+            self.exchange.client_gone()
+        self._gone()
+
+    def on_deadline(self) -> None:
+        if self.exchange is not None:
+            self.exchange.client_stalled()
+        elif self._is_heading and not self._is_lingering:
+            self._is_heading = False
+            self._refuse(Kind.REQUEST_TIMEOUT)
+        elif self.is_blocked:
+            self.abort()
+            self._gone()
+        else:
+            self.close()
+            self._gone()
+
+    def _gone(self) -> None:
+        if not self._is_gone:
+            self._is_gone = True
+            self.listener.closed()

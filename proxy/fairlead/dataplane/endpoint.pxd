@@ -1,0 +1,26 @@
+from libc.stdint cimport int64_t
+
+from fairlead.balance.seam cimport Candidate
+from fairlead.engine.address cimport Address
+
+
+cdef class Tally:
+    cdef public int64_t ok
+    cdef public dict codes
+
+    cpdef object add(self, int status)
+
+
+cdef class LiveEndpoint(Candidate):
+    cdef readonly Address socket_address
+    cdef public list idle
+    cdef public int connections
+    cdef public int64_t ttfb_us
+    cdef public bint is_usable
+    cdef public dict tallies
+    cdef str _listener
+    cdef Tally _tally
+
+    cpdef object count(self, str listener, int status)
+    cpdef object observe_ttfb(self, int64_t us)
+    cpdef object discard_idle(self)

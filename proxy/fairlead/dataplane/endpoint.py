@@ -1,0 +1,79 @@
+"""What a worker knows of one endpoint while it runs: connections, requests in flight, counts, latency.
+
+Owns the live state, which survives a new snapshot by address. Never decides which endpoint is used: pickers do.
+Invariant: `connections` counts every open connection to the endpoint, and `idle` holds those that serve nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.fairlead.balance.seam import Candidate
+    from cython.cimports.fairlead.engine.address import Address
+else:
+    from fairlead.balance.seam import Candidate
+    from fairlead.engine.address import Address
+
+TCP = 1  # the "status" of a TCP session that was served
+_TTFB_WEIGHT = 8  # a new value moves the average by an eighth, as TCP does for its round-trip time (RFC 6298)
+
+
+class Tally:
+    """Replies by status. The usual one costs an addition, the others a lookup."""
+
+    def __init__(self) -> None:
+        self.ok = 0
+        self.codes: dict[int, int] = {}
+
+    def add(self, status: int) -> None:
+        if status == 200:
+            self.ok += 1
+        else:
+            self.codes[status] = self.codes.get(status, 0) + 1
+
+    def items(self) -> list[tuple[str, int]]:
+        """(code, count), the code as the metrics name it."""
+        counts = [("200", self.ok)] if self.ok else []
+        return counts + [("tcp" if code == TCP else str(code), count) for code, count in self.codes.items()]
+
+
+class LiveEndpoint(Candidate):
+    """An endpoint with its live state. `address` "" stands for none: replies that Fairlead made itself."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.weight = 1
+        self.in_flight = 0
+        self.socket_address = Address(address) if address else None
+        self.idle: list[Any] = []  # the latest used last: what is used often stays warm, the rest times out
+        self.connections = 0
+        self.ttfb_us = 0
+        self.is_usable = True
+        self.tallies: dict[str, Tally] = {}  # by listener
+        self._listener = None
+        self._tally = None
+
+    def count(self, listener: str, status: int) -> None:
+        """Count one reply that `listener` gave with this endpoint's help."""
+        if self._listener is not listener:
+            self._listener = listener
+            self._tally = self.tallies.setdefault(listener, Tally())
+        self._tally.add(status)
+
+    def observe_ttfb(self, us: int) -> None:
+        """Move the average time to the first byte of a reply."""
+        if self.ttfb_us == 0:
+            self.ttfb_us = us
+        else:
+            self.ttfb_us += (us - self.ttfb_us) // _TTFB_WEIGHT
+
+    def discard_idle(self) -> None:
+        """Close what serves nothing: the endpoint is gone, or its idle connections have proved stale."""
+        idle = self.idle
+        self.idle = []
+        self.connections -= len(idle)
+        for connection in idle:
+            connection.close()

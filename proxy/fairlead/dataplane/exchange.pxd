@@ -1,0 +1,120 @@
+from libc.stdint cimport int64_t
+
+from fairlead.dataplane.endpoint cimport LiveEndpoint
+from fairlead.dataplane.listener cimport LiveListener
+from fairlead.dataplane.service cimport LiveService
+from fairlead.engine.reactor cimport Stream
+from fairlead.wire.body cimport Body
+from fairlead.wire.http1 cimport ReplyHead, RequestHead
+
+
+cdef int _NO_BODY
+cdef int _LENGTH
+cdef int _CHUNKED
+cdef int _UNTIL_CLOSE
+
+cdef Py_ssize_t _size(list parts) except -1
+
+
+cdef class Exchange
+
+
+cdef class Downstream(Stream):
+    cdef readonly LiveListener listener
+    cdef readonly bytes host
+    cdef public Exchange exchange
+
+    cpdef object exchange_done(self, bint keep)
+    cpdef bytes take_buffer(self)
+
+
+cdef class Upstream(Stream):
+    cdef readonly LiveService service
+    cdef readonly LiveEndpoint endpoint
+    cdef public Exchange exchange
+    cdef public bint is_connected
+    cdef public bint is_reused
+
+    cpdef object assign(self, Exchange exchange)
+    cpdef object release(self, bint keep)
+
+
+cdef class Exchange:
+    cdef readonly Downstream client
+    cdef readonly LiveListener listener
+    cdef readonly LiveService service
+    cdef readonly LiveEndpoint endpoint
+    cdef public Upstream server
+    cdef readonly Body request_body
+    cdef readonly Body reply_body
+    cdef bytes _head
+    cdef list _sent
+    cdef Py_ssize_t _sent_size
+    cdef list _tried
+    cdef object _failure
+    cdef readonly bytes method
+    cdef readonly bytes target
+    cdef readonly bytes host
+    cdef readonly bytes upgrade
+    cdef readonly bytes request_id
+    cdef int64_t _started
+    cdef int64_t _sent_at
+    cdef int64_t _ttfb
+    cdef int64_t _request_bytes
+    cdef int64_t _reply_bytes
+    cdef int _attempts
+    cdef int _interims
+    cdef readonly int status
+    cdef readonly int minor
+    cdef readonly bint is_head
+    cdef bint _is_idempotent
+    cdef bint _is_fresh_only
+    cdef bint _is_client_kept
+    cdef bint _is_server_kept
+    cdef bint _is_until_close
+    cdef readonly bint is_request_done
+    cdef readonly bint is_reply_started
+    cdef readonly bint is_tunnel
+    cdef bint _is_client_over
+    cdef bint _is_server_over
+
+    cpdef object begin(self, Downstream client, LiveService service, RequestHead request, bytes request_id)
+    cpdef object start(self, bytes head)
+    cpdef Py_ssize_t take_request(self, bytes data, Py_ssize_t start) except -1
+    cdef _keep_for_retry(self, list out)
+    cdef _send_on(self, list out)
+    cdef _dispatch(self)
+    cdef Upstream _connection(self, LiveEndpoint endpoint)
+    cdef _send(self, Upstream server)
+    cdef _await_reply(self)
+    cpdef object on_connected(self)
+    cpdef object on_sent(self)
+    cpdef object on_forwarded(self)
+    cpdef object on_interim(self, ReplyHead head)
+    cpdef object on_reply(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
+    cdef bint _pass_on(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef bytes _reply_head(self, ReplyHead head, bint rechunk)
+    cpdef object on_body(self, bytes data, Py_ssize_t start)
+    cpdef object on_end(self)
+    cpdef object on_lost(self, object kind)
+    cdef _forward(self, list out)
+    cdef _advance(self, Py_ssize_t surplus)
+    cdef _finish(self, bint is_server_kept)
+    cdef _detach(self, bint keep)
+    cdef _leave(self, bint keep)
+    cdef _note_failure(self, object kind)
+    cdef _drop_server(self, object kind)
+    cdef bint _may_retry(self, object kind) except -1
+    cpdef object fail(self, object kind)
+    cdef _truncate(self, object kind)
+    cpdef object client_gone(self)
+    cpdef object client_stalled(self)
+    cpdef object server_stalled(self)
+    cdef _record(self, object reason)
+    cdef _switch(self, ReplyHead head, bytes data, Py_ssize_t end)
+    cpdef object tunnel_from_client(self, bytes data)
+    cpdef object tunnel_from_server(self, bytes data)
+    cpdef object client_over(self)
+    cpdef object server_over(self)
+    cpdef object tunnel_lost(self)
+    cdef _end_tunnel(self, object reason)

@@ -1,0 +1,144 @@
+"""A service in a worker: its endpoints, the picker built for them, and what it measured.
+
+Owns the swap of a new set of endpoints for the old. Invariant: the picker holds the endpoints that may get new
+requests and nothing else; one assignment swaps it, so a request sees the old set or the new, never a mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import cython
+
+from fairlead import balance
+from fairlead.model import Endpoint, Service, State
+
+if cython.compiled:
+    from cython.cimports.fairlead.balance.seam import Picker
+    from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
+    from cython.cimports.fairlead.observe.histogram import Histogram
+else:
+    from fairlead.balance.seam import Picker
+    from fairlead.dataplane.endpoint import LiveEndpoint
+    from fairlead.observe.histogram import Histogram
+
+Connector = Callable[["LiveService", LiveEndpoint], Any]
+
+_FULL_TRIES = 16  # endpoints at their limit that a pick may meet before the service counts as full
+_RETIRED = 256  # endpoints that are gone whose counts are still reported, the latest ones
+
+
+class LiveService:
+    """A service with its live state. `nobody` counts what Fairlead answered without an endpoint."""
+
+    def __init__(self, name: str, connector: Connector) -> None:
+        self.name = name
+        self.connector = connector  # makes the connection that a request is sent on, not yet connected
+        self.spec: Service | None = None
+        self.picker = None
+        self.endpoints: dict[str, LiveEndpoint] = {}
+        self.retired: dict[str, LiveEndpoint] = {}
+        self.nobody = LiveEndpoint("")
+        self.duration = Histogram()
+        self.connect = Histogram()
+        self.retries: dict[str, int] = {}
+        self.eligible = 0
+        self.is_touched = True
+
+    def apply(self, spec: Service) -> None:
+        """Take on a new version. Raises ConfigError when its policy cannot be loaded; the old one then stays."""
+        policy = balance.load(spec.balance, None)
+        previous = self.picker if self.spec is not None and self.spec.balance == spec.balance else None
+        live = self._live(spec.endpoints)
+        eligible = [live[e.address] for e in _eligible(spec.endpoints)]
+        self.picker = policy.build(eligible, previous)
+        self._retire(live, eligible)
+        self.eligible = len(eligible)
+        self.spec = spec
+        self.connect_us = int(spec.timeouts.connect_s * 1e6)
+        self.reply_us = int(spec.timeouts.reply_s * 1e6)
+        self.idle_us = int(spec.timeouts.idle_s * 1e6)
+        self.max_connections = spec.limits.max_connections
+        self.max_idle = spec.limits.max_idle
+        self.is_touched = True
+
+    def _live(self, endpoints: Iterable[Endpoint]) -> dict[str, LiveEndpoint]:
+        live: dict[str, LiveEndpoint] = {}
+        for endpoint in endpoints:
+            known = self.endpoints.get(endpoint.address)
+            if known is None:
+                known = self.retired.pop(endpoint.address, None) or LiveEndpoint(endpoint.address)
+            known.weight = endpoint.weight
+            live[endpoint.address] = known
+        return live
+
+    def _retire(self, live: dict[str, LiveEndpoint], eligible: list[LiveEndpoint]) -> None:
+        for address, endpoint in self.endpoints.items():
+            if address not in live:
+                self.retired[address] = endpoint
+                endpoint.is_usable = False
+                endpoint.discard_idle()
+        for address in list(self.retired)[:-_RETIRED]:
+            del self.retired[address]
+        for endpoint in live.values():
+            endpoint.is_usable = False
+        for endpoint in eligible:
+            endpoint.is_usable = True
+        for endpoint in live.values():
+            if not endpoint.is_usable:
+                endpoint.discard_idle()
+        self.endpoints = live
+
+    def choose(self, key: int, tried: list[Any] | None) -> LiveEndpoint | None:
+        """An endpoint that may take one more request, none of `tried`; None when there is none."""
+        chosen = self.picker.pick(key, tried)
+        if chosen is None or not self.max_connections:
+            return chosen
+        full = [] if tried is None else list(tried)
+        for _ in range(_FULL_TRIES):
+            endpoint: LiveEndpoint = chosen
+            if endpoint.connections < self.max_connections or endpoint.idle:
+                return endpoint
+            full.append(endpoint)
+            chosen = self.picker.pick(key, full)
+            if chosen is None:
+                break
+        return None
+
+    def count_retry(self, reason: str) -> None:
+        self.retries[reason] = self.retries.get(reason, 0) + 1
+
+    def close(self) -> None:
+        """The service is gone from the configuration: requests in flight end, nothing stays connected."""
+        for endpoint in self.endpoints.values():
+            endpoint.is_usable = False
+            endpoint.discard_idle()
+
+    def report(self) -> dict[str, Any]:
+        """Counts since the worker started, as values that JSON can carry."""
+        self.is_touched = False
+        present = [*self.endpoints.values(), *self.retired.values()]
+        return {
+            "requests": [
+                [listener, endpoint.address, code, count]
+                for endpoint in [*present, self.nobody]
+                for listener, tally in endpoint.tallies.items()
+                for code, count in tally.items()
+            ],
+            "in_flight": {e.address: e.in_flight for e in present if e.in_flight},
+            "ttfb": {e.address: e.ttfb_us for e in present if e.ttfb_us},
+            "duration": _histogram(self.duration),
+            "connect": _histogram(self.connect),
+            "retries": dict(self.retries),
+        }
+
+
+def _eligible(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """The ready endpoints; when there is none, those that drain but still serve (KEP-1669)."""
+    ready = [e for e in endpoints if e.state is State.READY]
+    return ready or [e for e in endpoints if e.state is State.DRAINING]
+
+
+def _histogram(histogram: Histogram) -> dict[str, Any]:
+    return {"sparse": histogram.sparse(), "sum_us": histogram.sum_us, "total": histogram.total}

@@ -1,0 +1,42 @@
+from libc.stdint cimport int64_t
+
+from fairlead.dataplane.endpoint cimport LiveEndpoint
+from fairlead.dataplane.listener cimport LiveListener
+from fairlead.dataplane.service cimport LiveService
+from fairlead.engine.reactor cimport Stream
+
+
+cdef class TcpListener(LiveListener):
+    cdef public LiveService service
+
+
+cdef class TcpServer(Stream)
+
+
+cdef class TcpClient(Stream):
+    cdef readonly TcpListener listener
+    cdef readonly LiveService service
+    cdef readonly bytes host
+    cdef TcpServer server
+    cdef list tried
+    cdef object failure
+    cdef int64_t started
+    cdef int64_t received
+    cdef int64_t sent
+    cdef int attempts
+    cdef bint is_over
+    cdef bint is_ended
+
+    cpdef object next_server(self)
+    cpdef object server_lost(self, object failure)
+    cpdef object end(self, object reason)
+
+
+cdef class TcpServer(Stream):
+    cdef readonly TcpClient client
+    cdef readonly LiveEndpoint endpoint
+    cdef readonly int64_t started
+    cdef readonly bint is_connected
+    cdef bint is_over
+
+    cpdef object release(self)

@@ -1,0 +1,230 @@
+"""L4: a client's connection and one to an endpoint, joined byte for byte with half-close in both directions.
+
+Owns a session from accept to the last close: the choice of the endpoint, the next one when a connection fails, the
+idle deadline, the counts. Invariant: a session is counted once, when its client's side ends.
+"""
+
+from __future__ import annotations
+
+import time
+
+import cython
+
+from fairlead.dataplane.endpoint import TCP
+from fairlead.errors import STATUS, Kind
+from fairlead.model import Listener
+
+if cython.compiled:
+    from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
+    from cython.cimports.fairlead.dataplane.listener import LiveListener
+    from cython.cimports.fairlead.dataplane.service import LiveService
+    from cython.cimports.fairlead.engine.reactor import Stream, monotonic_us
+else:
+    from fairlead.dataplane.endpoint import LiveEndpoint
+    from fairlead.dataplane.listener import LiveListener
+    from fairlead.dataplane.service import LiveService
+    from fairlead.engine.reactor import Stream, monotonic_us
+
+_ATTEMPTS = 3  # endpoints that one session tries to connect to
+
+
+class TcpListener(LiveListener):
+    """Accepts TCP sessions for one service."""
+
+    def configure(self, spec: Listener, services: dict[str, LiveService]) -> None:
+        self.service = services[spec.service]
+        super().configure(spec, services)
+
+    def on_accept(self, fd: int) -> None:
+        client = TcpClient(self)
+        client.pause()  # nothing is read before there is somewhere to send it
+        client.adopt(fd)
+        self.opened()
+        client.next_server()
+
+
+class TcpClient(Stream):
+    """The client's side of a session, which owns the session."""
+
+    def __init__(self, listener: TcpListener) -> None:
+        super().__init__(listener.reactor)
+        self.listener = listener
+        self.service = listener.service
+        self.host = listener.peer_host()
+        self.server: TcpServer | None = None
+        self.tried: list[LiveEndpoint] | None = None
+        self.failure: Kind | None = None
+        self.started = monotonic_us()
+        self.received = 0
+        self.sent = 0
+        self.attempts = 0
+        self.is_over = False  # the client will send no more
+        self.is_ended = False  # both sides are closed, or will be when all is written
+
+    def next_server(self) -> None:
+        """Connect to an endpoint that was not yet tried; without one the session ends."""
+        while self.attempts < _ATTEMPTS:
+            endpoint = self.service.choose(0, self.tried)
+            if endpoint is None:
+                break
+            self.attempts += 1
+            server = TcpServer(self, endpoint)
+            if server.connect(endpoint.socket_address) == 0:
+                server.arm(self.service.connect_us)
+                self.server = server
+                return
+            server.release()
+            self._note_failure(endpoint, Kind.CONNECT_FAILED)
+        self.end(self.failure or Kind.NO_ENDPOINT)
+
+    def server_lost(self, failure: Kind) -> None:
+        """The connection to the endpoint failed: another is tried while no byte was exchanged."""
+        if self.server.is_connected:
+            self.end(failure)
+            return
+        endpoint = self.server.endpoint
+        self.server.release()
+        self.server = None
+        self._note_failure(endpoint, failure)
+        self.service.count_retry(failure)
+        self.next_server()
+
+    def _note_failure(self, endpoint: LiveEndpoint, failure: Kind) -> None:
+        self.failure = failure
+        if self.tried is None:
+            self.tried = []
+        self.tried.append(endpoint)
+
+    def on_data(self, data: bytes) -> None:
+        self.received += len(data)
+        self.listener.received += len(data)
+        self.arm(self.listener.idle_us)
+        if not self.server.write(data):
+            self.pause()
+
+    def cut(self) -> None:
+        """The deadline of a drain has passed."""
+        self.end("drain")
+
+    def on_eof(self) -> None:
+        server = self.server
+        if server.is_over:
+            self.end("")
+        else:
+            self.is_over = True
+            server.shutdown_write()
+
+    def on_drained(self) -> None:
+        server = self.server
+        if server is None:
+            return
+        self.arm(self.listener.idle_us)
+        server.resume()
+
+    def on_progress(self) -> None:
+        self.arm(self.listener.idle_us)
+
+    def on_deadline(self) -> None:
+        if self.is_ended:
+            self.abort()
+        else:
+            self.end("idle")
+
+    def on_close(self) -> None:
+        if not self.is_ended:
+            self.end(Kind.CLIENT_GONE)
+
+    def end(self, reason: str) -> None:
+        """Close both sides and count the session. Any reason but "" resets them, so that neither takes it for whole."""
+        self.is_ended = True
+        server = self.server
+        self.server = None
+        endpoint = self.service.nobody
+        if server is not None:
+            endpoint = server.endpoint
+            server.release()
+            _part(server, reason, self.listener.idle_us)
+        _part(self, reason, self.listener.idle_us)
+        self._count(endpoint, reason)
+
+    def _count(self, endpoint: LiveEndpoint, reason: str) -> None:
+        listener = self.listener
+        service = self.service
+        duration = monotonic_us() - self.started
+        status = STATUS[Kind(reason)] if endpoint is service.nobody else TCP
+        service.is_touched = True
+        service.duration.record(duration)
+        endpoint.count(listener.name, status)
+        listener.closed()
+        if listener.access is not None:
+            listener.access(
+                (time.time(), listener.name, service.name, self.host, b"", b"", b"", status, endpoint.address,
+                 self.attempts, self.received, self.sent, duration, 0, str(reason), b"")
+            )  # fmt: skip
+
+
+class TcpServer(Stream):
+    """The endpoint's side of a session."""
+
+    def __init__(self, client: TcpClient, endpoint: LiveEndpoint) -> None:
+        super().__init__(client.reactor)
+        self.client = client
+        self.endpoint = endpoint
+        self.started = monotonic_us()
+        self.is_connected = False
+        self.is_over = False  # the endpoint will send no more
+        endpoint.connections += 1
+        endpoint.in_flight += 1
+
+    def release(self) -> None:
+        """The endpoint no longer carries this session."""
+        self.endpoint.connections -= 1
+        self.endpoint.in_flight -= 1
+        self.client = None
+
+    def on_connect(self) -> None:
+        client = self.client
+        self.is_connected = True
+        client.service.connect.record(monotonic_us() - self.started)
+        self.arm(0)
+        client.arm(client.listener.idle_us)
+        client.resume()
+
+    def on_data(self, data: bytes) -> None:
+        client = self.client
+        client.sent += len(data)
+        client.listener.sent += len(data)
+        client.arm(client.listener.idle_us)
+        if not client.write(data):
+            self.pause()
+
+    def on_eof(self) -> None:
+        client = self.client
+        if client.is_over:
+            client.end("")
+        else:
+            self.is_over = True
+            client.shutdown_write()
+
+    def on_drained(self) -> None:
+        if self.client is not None:
+            self.client.resume()
+
+    def on_deadline(self) -> None:
+        if self.client is None:
+            self.abort()
+        else:
+            self.close()
+            self.client.server_lost(Kind.CONNECT_TIMEOUT)
+
+    def on_close(self) -> None:
+        if self.client is not None:
+            self.client.server_lost(Kind.UPSTREAM_RESET if self.is_connected else Kind.CONNECT_FAILED)
+
+
+def _part(stream: Stream, reason: str, patience_us: int) -> None:
+    if reason:
+        stream.abort()
+    else:
+        stream.finish()
+        stream.arm(patience_us)  # for what the kernel does not take yet

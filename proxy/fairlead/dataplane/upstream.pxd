@@ -1,0 +1,15 @@
+from libc.stdint cimport int64_t
+
+from fairlead.dataplane.exchange cimport Exchange, Upstream
+from fairlead.wire.http1 cimport HeadLimits, ReplyHead
+
+cdef ReplyHead _HEAD
+cdef HeadLimits _LIMITS
+
+
+cdef class Http1Upstream(Upstream):
+    cdef bytes _buffer
+    cdef int64_t _started
+
+    cdef _parse(self, Exchange exchange, bytes data)
+    cdef _forget(self)

@@ -1,0 +1,141 @@
+"""A connection to an endpoint that speaks HTTP/1.1: one reply at a time, and idle in between.
+
+Owns what has arrived of a reply's head. Invariant: bytes that no request asked for are never a reply; a connection
+that shows any is closed (RFC 9112 9.2).
+"""
+
+from __future__ import annotations
+
+import cython
+
+from fairlead.errors import Kind
+
+if cython.compiled:
+    from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
+    from cython.cimports.fairlead.dataplane.exchange import Exchange, Upstream
+    from cython.cimports.fairlead.dataplane.service import LiveService
+    from cython.cimports.fairlead.engine.reactor import Reactor, monotonic_us
+    from cython.cimports.fairlead.wire.http1 import HeadLimits, ReplyHead, parse_reply
+else:
+    from fairlead.dataplane.endpoint import LiveEndpoint
+    from fairlead.dataplane.exchange import Exchange, Upstream
+    from fairlead.dataplane.service import LiveService
+    from fairlead.engine.reactor import Reactor, monotonic_us
+    from fairlead.wire.http1 import HeadLimits, ReplyHead, parse_reply
+
+_HEAD = ReplyHead()  # valid until the next reply of this worker is parsed
+_LIMITS = HeadLimits(max_head_bytes=65536, max_fields=200)  # endpoints are trusted with more than clients
+
+
+class Http1Upstream(Upstream):
+    """See the module."""
+
+    def __init__(self, reactor: Reactor, service: LiveService, endpoint: LiveEndpoint) -> None:
+        super().__init__(reactor)
+        self.service = service
+        self.endpoint = endpoint
+        self.exchange = None
+        self.is_connected = False
+        self.is_reused = False
+        self._buffer = b""
+        self._started = monotonic_us()
+        self.set_patient(True)  # a reset must not take the reply that came before it
+
+    def assign(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def release(self, keep: bool) -> None:
+        endpoint = self.endpoint
+        self.exchange = None
+        if (
+            keep
+            and self.fd >= 0
+            and not self.is_blocked
+            and not self.error
+            and endpoint.is_usable
+            and len(endpoint.idle) < self.service.max_idle
+        ):
+            self.resume()
+            self.arm(self.service.idle_us)
+            endpoint.idle.append(self)
+        else:
+            self.close()
+            endpoint.connections -= 1
+
+    def on_connect(self) -> None:
+        self.is_connected = True
+        self.service.connect.record(monotonic_us() - self._started)
+        if self.exchange is not None:
+            self.exchange.on_connected()
+
+    def on_data(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self._forget()
+        elif not exchange.is_reply_started:
+            self._parse(exchange, data)
+        elif exchange.is_tunnel:
+            exchange.tunnel_from_server(data)
+        else:
+            exchange.on_body(data, 0)
+
+    def _parse(self, exchange: Exchange, data: bytes) -> None:
+        start = 0
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        while True:
+            end = parse_reply(data, start, _HEAD, exchange.is_head, _LIMITS)
+            if end == 0:
+                self._buffer = data[start:]
+                return
+            if end < 0:
+                exchange.on_lost(Kind.BAD_REPLY)
+                return
+            if _HEAD.status >= 200 or _HEAD.status == 101:
+                exchange.on_reply(_HEAD, data, start, end)
+                return
+            exchange.on_interim(_HEAD)
+            if end == len(data) or self.exchange is not exchange:
+                return
+            start = end
+
+    def on_eof(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self._forget()
+        elif exchange.is_tunnel:
+            exchange.server_over()
+        elif self._buffer:
+            exchange.on_lost(Kind.BAD_REPLY)
+        else:
+            exchange.on_end()
+
+    def on_close(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self._forget()
+        elif exchange.is_tunnel:
+            exchange.tunnel_lost()
+        else:
+            exchange.on_lost(Kind.UPSTREAM_RESET if self.is_connected else Kind.CONNECT_FAILED)
+
+    def on_drained(self) -> None:
+        if self.exchange is not None:
+            self.exchange.on_sent()
+
+    def on_deadline(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self._forget()
+        elif self.is_connected:
+            exchange.server_stalled()
+        else:
+            exchange.on_lost(Kind.CONNECT_TIMEOUT)
+
+    def _forget(self) -> None:
+        """An idle connection has ended, spoken out of turn or grown old."""
+        self.close()
+        if self in self.endpoint.idle:
+            self.endpoint.idle.remove(self)
+            self.endpoint.connections -= 1
