@@ -5,7 +5,8 @@ from fairlead.dataplane.listener cimport LiveListener
 from fairlead.dataplane.request_id cimport RequestIds
 from fairlead.dataplane.router cimport Router
 from fairlead.dataplane.service cimport LiveService
-from fairlead.wire.http1 cimport HeadLimits, RequestHead
+from fairlead.wire.fields cimport HeadLimits
+from fairlead.wire.http1 cimport RequestHead
 
 cdef RequestHead _HEAD
 cdef RequestIds _IDS

@@ -22,7 +22,8 @@ if cython.compiled:
     from cython.cimports.fairlead.dataplane.router import Router
     from cython.cimports.fairlead.dataplane.service import LiveService
     from cython.cimports.fairlead.engine.reactor import Reactor
-    from cython.cimports.fairlead.wire.http1 import HeadLimits, RequestHead, parse_request
+    from cython.cimports.fairlead.wire.fields import HeadLimits
+    from cython.cimports.fairlead.wire.http1 import RequestHead, parse_request
 else:
     from fairlead.dataplane.exchange import Downstream, Exchange
     from fairlead.dataplane.listener import LiveListener
@@ -30,7 +31,8 @@ else:
     from fairlead.dataplane.router import Router
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.reactor import Reactor
-    from fairlead.wire.http1 import HeadLimits, RequestHead, parse_request
+    from fairlead.wire.fields import HeadLimits
+    from fairlead.wire.http1 import RequestHead, parse_request
 
 from fairlead.wire.http1 import REJECTIONS
 

@@ -1,7 +1,8 @@
 from libc.stdint cimport int64_t
 
 from fairlead.dataplane.exchange cimport Exchange, Upstream
-from fairlead.wire.http1 cimport HeadLimits, ReplyHead
+from fairlead.wire.fields cimport HeadLimits
+from fairlead.wire.http1 cimport ReplyHead
 
 cdef ReplyHead _HEAD
 cdef HeadLimits _LIMITS

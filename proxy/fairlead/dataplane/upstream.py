@@ -15,13 +15,15 @@ if cython.compiled:
     from cython.cimports.fairlead.dataplane.exchange import Exchange, Upstream
     from cython.cimports.fairlead.dataplane.service import LiveService
     from cython.cimports.fairlead.engine.reactor import Reactor, monotonic_us
-    from cython.cimports.fairlead.wire.http1 import HeadLimits, ReplyHead, parse_reply
+    from cython.cimports.fairlead.wire.fields import HeadLimits
+    from cython.cimports.fairlead.wire.http1 import ReplyHead, parse_reply
 else:
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.dataplane.exchange import Exchange, Upstream
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.reactor import Reactor, monotonic_us
-    from fairlead.wire.http1 import HeadLimits, ReplyHead, parse_reply
+    from fairlead.wire.fields import HeadLimits
+    from fairlead.wire.http1 import ReplyHead, parse_reply
 
 _HEAD = ReplyHead()  # valid until the next reply of this worker is parsed
 _LIMITS = HeadLimits(max_head_bytes=65536, max_fields=200)  # endpoints are trusted with more than clients

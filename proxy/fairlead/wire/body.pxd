@@ -1,0 +1,31 @@
+cimport cython
+
+cdef bytes _HEX
+
+
+cdef class Body:
+    cdef readonly bint is_done
+    cdef readonly bint is_bad
+    cdef readonly str detail
+    cdef int _framing
+    cdef bint _rechunk
+    cdef long long _left
+    cdef int _state
+    cdef int _digits
+    cdef int _extension
+    cdef bytes _line
+    cdef int _trailer_size
+    cdef list _trailers
+
+    cpdef object begin(self, int framing, long long content_length, bint rechunk)
+    @cython.locals(n=Py_ssize_t, size=Py_ssize_t)
+    cpdef Py_ssize_t take(self, bytes data, Py_ssize_t start, list out) except -1
+    @cython.locals(i=Py_ssize_t, n=Py_ssize_t, end=Py_ssize_t, pieces=list, size=Py_ssize_t)
+    cdef Py_ssize_t _take_chunked(self, bytes data, Py_ssize_t start, list out) except -1
+    @cython.locals(n=Py_ssize_t, c=int, digit=int)
+    cdef Py_ssize_t _take_size(self, bytes data, Py_ssize_t i) except -1
+    @cython.locals(n=Py_ssize_t, end=Py_ssize_t)
+    cdef Py_ssize_t _take_trailers(self, bytes data, Py_ssize_t i, list out) except -1
+    cdef _end_trailers(self, list out)
+    cdef _trailer(self, bytes line)
+    cdef Py_ssize_t _bad(self, str detail, Py_ssize_t offset)
