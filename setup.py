@@ -1,6 +1,8 @@
 """Builds the compiled parts: the engine, and the modules in Cython's pure Python mode (the same text runs interpreted).
 
-FAIRLEAD_BUILD_ANNOTATE=1 writes Cython's annotated HTML beside each module.
+FAIRLEAD_BUILD_ANNOTATE=1 writes Cython's annotated HTML beside each module; FAIRLEAD_BUILD_SYMBOLS=1 keeps symbols for
+perf and gdb; FAIRLEAD_BUILD_NOTHING=1 builds nothing: an editable installation compiles all anew, also what
+`build_ext --inplace` has just built.
 """
 
 import os
@@ -12,12 +14,18 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 SOURCES = Path("proxy")
+COMPILE = ("-O2", "-fno-semantic-interposition", "-Wno-unreachable-code")
+SYMBOLS = bool(os.environ.get("FAIRLEAD_BUILD_SYMBOLS"))
 PURE = ("wire", "balance", "dataplane")  # whole packages
 PURE_MODULES = ("fairlead/observe/histogram.py",)
 
 
 class Build(build_ext):
-    """build_ext whose failure says what to install."""
+    """build_ext that uses every core, and whose failure says what to install."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or len(os.sched_getaffinity(0))
 
     def run(self) -> None:
         try:
@@ -39,8 +47,8 @@ def extensions() -> list[Extension]:
         Extension(
             ".".join(path.relative_to(SOURCES).with_suffix("").parts),
             [str(path)],
-            extra_compile_args=["-O2", "-g0", "-fno-semantic-interposition", "-Wno-unreachable-code"],
-            extra_link_args=["-Wl,-s"],
+            extra_compile_args=[*COMPILE, "-g" if SYMBOLS else "-g0"],
+            extra_link_args=[] if SYMBOLS else ["-Wl,-s"],
         )
         for path in paths
     ]
@@ -48,7 +56,9 @@ def extensions() -> list[Extension]:
 
 setup(
     cmdclass={"build_ext": Build},
-    ext_modules=cythonize(
+    ext_modules=[]
+    if os.environ.get("FAIRLEAD_BUILD_NOTHING")
+    else cythonize(
         extensions(),
         include_path=[str(SOURCES)],
         annotate=bool(os.environ.get("FAIRLEAD_BUILD_ANNOTATE")),
@@ -59,6 +69,7 @@ setup(
             "annotation_typing": False,
             "freethreading_compatible": False,
             "initializedcheck": False,
+            "nonecheck": True,  # a bug costs one connection, not the worker
             "auto_pickle": False,
         },
     ),

@@ -1,0 +1,83 @@
+# `make help` says what there is. Every target sets up what it needs and does nothing twice: the virtual environment is
+# made once, the compiled parts are built when they change, dependencies are installed when pyproject.toml changes.
+# PYTHON=/path/to/python chooses the interpreter for a new environment; else it is the fastest on the machine.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+COMPILED := $(shell find proxy/fairlead/engine proxy/fairlead/wire proxy/fairlead/balance proxy/fairlead/dataplane \
+	proxy/fairlead/observe/histogram.* -name '*.py' -o -name '*.pyx' -o -name '*.pxd')
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+ARGS ?=
+
+.NOTPARALLEL:
+.PHONY: help demo test check lint types unit build venv compare soak docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## three backends, the proxy and traffic, live in this terminal (ARGS="--seconds 30")
+	@$(VENV)/bin/fairlead demo $(ARGS)
+
+test: lint types unit ## all that must be green: lint, types and tests
+
+check: test ## the same
+
+lint: build
+	@echo "== ruff"
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+types: build
+	@echo "== mypy"
+	@$(VENV)/bin/mypy
+
+unit: build
+	@echo "== pytest"
+	@$(PY) -m pytest $(ARGS)
+
+compare: build ## CPU, latency and memory beside nginx, HAProxy and Envoy (ARGS="--quick")
+	@scripts/apt-install nginx-light libnginx-mod-stream haproxy wrk nghttp2-client
+	@$(PY) -m pip install -q --group compare
+	@$(PY) -m loadtests.compare $(ARGS)
+
+soak: build ## random failures and many connections: no wrong byte, no leak
+	@$(PY) -m loadtests.soak $(ARGS)
+
+docs: build ## write docs/configuration.md anew, from the code
+	@$(PY) -m fairlead.config > $(VENV)/configuration.md
+	@mv $(VENV)/configuration.md docs/configuration.md
+
+build: $(VENV)/.built $(VENV)/.installed ## the environment and the compiled parts, in place
+	@:
+
+venv: $(VENV)/.installed
+	@:
+
+$(VENV)/.made:
+	@scripts/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.tools: pyproject.toml | $(VENV)/.made
+	@echo "== build tools"
+	@$(PY) -m pip install -q --upgrade pip
+	@$(PY) -c '$(BUILD_REQUIRES)' > $(VENV)/build-requires.txt
+	@$(PY) -m pip install -q -r $(VENV)/build-requires.txt
+	@touch $@
+
+$(VENV)/.built: setup.py $(COMPILED) | $(VENV)/.tools
+	@echo "== compiled parts"
+	@$(PY) setup.py -q build_ext --inplace
+	@touch $@
+
+# Without building: an editable installation would compile all of it once more.
+$(VENV)/.installed: pyproject.toml | $(VENV)/.built
+	@echo "== dependencies"
+	@FAIRLEAD_BUILD_NOTHING=1 $(PY) -m pip install -q --no-build-isolation -e . --group dev
+	@touch $@
+
+clean: ## remove the environment and all that was built
+	@rm -rf $(VENV) build dist proxy/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find proxy $(wildcard loadtests) \( -name '*.so' -o -name '*.c' \) -delete
+	@find proxy tests $(wildcard loadtests) -name __pycache__ -prune -exec rm -rf {} +
