@@ -12,7 +12,7 @@ cdef class Body:
     cdef long long _left
     cdef int _state
     cdef int _digits
-    cdef int _extension
+    cdef int _extension_size
     cdef bytes _line
     cdef int _trailer_size
     cdef list _trailers
@@ -22,8 +22,11 @@ cdef class Body:
     cpdef Py_ssize_t take(self, bytes data, Py_ssize_t start, list out) except -1
     @cython.locals(i=Py_ssize_t, n=Py_ssize_t, end=Py_ssize_t, pieces=list, size=Py_ssize_t)
     cdef Py_ssize_t _take_chunked(self, bytes data, Py_ssize_t start, list out) except -1
-    @cython.locals(n=Py_ssize_t, c=int, digit=int)
+    @cython.locals(n=Py_ssize_t, c=int)
     cdef Py_ssize_t _take_size(self, bytes data, Py_ssize_t i) except -1
+    @cython.locals(n=Py_ssize_t, start=Py_ssize_t)
+    cdef Py_ssize_t _read_extensions(self, bytes data, Py_ssize_t i) except -1
+    cdef bint _take_extensions(self) except -1
     @cython.locals(n=Py_ssize_t, end=Py_ssize_t)
     cdef Py_ssize_t _take_trailers(self, bytes data, Py_ssize_t i, list out) except -1
     cdef _end_trailers(self, list out)

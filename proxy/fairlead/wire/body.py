@@ -7,6 +7,8 @@ never ended for its receiver.
 
 from __future__ import annotations
 
+import re
+
 import cython
 
 if cython.compiled:
@@ -15,16 +17,24 @@ else:
     from fairlead.wire.fields import _TOKEN, _VALUE
 
 # States of the chunked coding, in `_state`: what is expected next. Literals below, so that they are C constants.
-# 0 digits of a size · 1 an extension · 2 the LF of a size line · 3 data · 4 its CR · 5 its LF · 6 trailers
+# 0 digits of a size · 1 extensions · 2 the LF of a size line · 3 data · 4 its CR · 5 its LF · 6 trailers
 _HEX = bytes(int(chr(c), 16) if chr(c) in "0123456789abcdefABCDEF" else 255 for c in range(256))
+# chunk-ext of RFC 9112 7.1.1; each part ends where the next may start, so that nothing is tried twice.
+_TOKEN_PATTERN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED_PATTERN = rb'"(?:[^"\\]|\\.)*"'
+_EXTENSIONS = re.compile(
+    rb"(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*" % (_TOKEN_PATTERN, _TOKEN_PATTERN, _QUOTED_PATTERN)
+)
+_FRAMING = frozenset({b"transfer-encoding", b"content-length", b"host"})  # in trailers: an attempt at smuggling
 # RFC 9110 6.5.1: fields that frame, route, authenticate or describe the content have no meaning in trailers.
 _FORBIDDEN = frozenset({
-    b"transfer-encoding", b"content-length", b"host", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade",
+    b"connection", b"keep-alive", b"te", b"trailer", b"upgrade",
     b"authorization", b"proxy-authorization", b"proxy-authenticate", b"www-authenticate", b"cookie", b"set-cookie",
     b"content-encoding", b"content-type", b"content-range", b"cache-control", b"expect", b"range", b"max-forwards",
     b"forwarded", b"x-request-id", b"proxy-connection", b"location", b"retry-after", b"vary", b"age", b"expires",
     b"date", b"fairlead-error",
 })  # fmt: skip
+_FORBIDDEN_PREFIXES = (b"x-forwarded-", b"sec-", b"if-", b"access-control-")
 
 
 class Body:
@@ -47,10 +57,10 @@ class Body:
             self._state = 0
             self._digits = 0
             self._left = 0
-            self._extension = 0
+            self._extension_size = 0
             self._line = b""
             self._trailer_size = 0
-            self._trailers = []
+            self._trailers: list[bytes] = []
 
     def take(self, data: bytes, start: int, out: list[bytes]) -> int:
         """Take what of data[start:] belongs to the body, append what is to be sent on to `out`.
@@ -136,34 +146,54 @@ class Body:
             if self._state == 2:
                 if c != 10:
                     return self._bad("a bare CR in a chunk's size line", i)
+                if self._line and not self._take_extensions():
+                    return i
                 i += 1
                 self._state = 3 if self._left else 6
                 return i
-            if self._state == 0:
-                digit = _HEX[c]
-                if digit < 16:
-                    self._digits += 1
-                    if self._digits > 15:  # below 2**60, so the sum cannot overflow
-                        return self._bad("a chunk size of more than 15 digits", i)
-                    self._left = self._left * 16 + digit
-                elif self._digits == 0:
-                    return self._bad("a chunk without a size", i)
-                elif c == 13:
-                    self._state = 2
-                elif c == 59 or c == 32 or c == 9:
-                    self._state = 1
-                else:
-                    return self._bad("a chunk size that is not hexadecimal", i)
-            elif c == 13:
+            if c == 13 and (self._digits or self._state == 1):
                 self._state = 2
-            elif not _VALUE[c]:
-                return self._bad("a control character in a chunk extension", i)
-            if self._state == 1:
-                self._extension += 1
-                if self._extension > 4096:
-                    return self._bad("chunk extensions of more than 4096 bytes", i)
+            elif self._state == 1:
+                i = self._read_extensions(data, i)
+                if self.is_bad:
+                    return i
+                continue
+            elif _HEX[c] < 16:
+                self._digits += 1
+                if self._digits > 15:  # below 2**60, so the sum cannot overflow
+                    return self._bad("a chunk size of more than 15 digits", i)
+                self._left = self._left * 16 + _HEX[c]
+            elif self._digits and (c == 59 or c == 32 or c == 9):
+                self._state = 1
+                continue
+            else:
+                return self._bad("a chunk size that is not hexadecimal", i)
             i += 1
         return i
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _read_extensions(self, data: bytes, i: int) -> int:
+        """Keep the text of chunk extensions until its line has ended."""
+        n = len(data)
+        start = i
+        while i < n and _VALUE[data[i]]:
+            i += 1
+        self._extension_size += i - start
+        if self._extension_size > 4096:
+            return self._bad("chunk extensions of more than 4096 bytes", i)
+        if i < n and data[i] != 13:
+            return self._bad("a control character in a chunk extension", i)
+        self._line = self._line + data[start:i]
+        return i
+
+    def _take_extensions(self) -> bool:
+        """Judge the extensions and drop them."""
+        line = self._line
+        self._line = b""
+        if _EXTENSIONS.fullmatch(line) is None:
+            self._bad("what follows a chunk's size is no extension", 0)
+        return not self.is_bad
 
     def _take_trailers(self, data: bytes, i: int, out: list[bytes]) -> int:
         """Trailer fields up to the empty line; those that may be sent on follow the last chunk."""
@@ -197,7 +227,11 @@ class Body:
             self._bad("a trailer that is no field line", 0)
             return
         lowered = name.lower().replace(b"_", b"-")
-        if lowered not in _FORBIDDEN and not lowered.startswith((b"x-forwarded-", b"sec-", b"if-", b"access-control-")):
+        if lowered in _FRAMING:
+            self._bad("a trailer that would frame or route", 0)
+        elif lowered not in _FORBIDDEN and not lowered.startswith(
+            (b"x-forwarded-", b"sec-", b"if-", b"access-control-")
+        ):
             self._trailers.append(name + b": " + value.strip(b" \t") + b"\r\n")
 
     def _end_trailers(self, out: list[bytes]) -> None:

@@ -9,9 +9,14 @@ Every index into the data is compared with its length first; that is what allows
 
 from __future__ import annotations
 
+from socket import AF_INET6, inet_pton
+
 import cython
 
 from fairlead.errors import Kind
+
+if cython.compiled:
+    from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 # What parse_request and parse_reply return for a head that is refused: minus the index here. 0 asks for more data.
 REJECTIONS: tuple[Kind, ...] = (
@@ -38,39 +43,44 @@ class Framing:
     UNTIL_CLOSE = 3  # replies only
 
 
-# Kinds of fields that are looked at; the others pass.
-(HOST, CONNECTION, HOP, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE, TE, EXPECT, FORWARDED_FOR, FORWARDED, REQUEST_ID,
- OWN) = range(1, 13)  # fmt: skip
+# Kinds of fields that are looked at; the others pass. Replies have the first six only.
+(CONNECTION, HOP, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE, OWN,
+ HOST, TE, EXPECT, FORWARDED_FOR, FORWARDED, REQUEST_ID, MAX_FORWARDS) = range(1, 14)  # fmt: skip
 
 _KNOWN: dict[bytes, int] = {
-    b"host": HOST,
     b"connection": CONNECTION,
     b"keep-alive": HOP,
     b"proxy-connection": HOP,
     b"transfer-encoding": TRANSFER_ENCODING,
     b"content-length": CONTENT_LENGTH,
     b"upgrade": UPGRADE,
+    b"fairlead-error": OWN,
+    b"host": HOST,
     b"te": TE,
     b"expect": EXPECT,
     b"x-forwarded-for": FORWARDED_FOR,
     b"forwarded": FORWARDED,
     b"x-request-id": REQUEST_ID,
-    b"fairlead-error": OWN,
+    b"max-forwards": MAX_FORWARDS,
 }
 _KNOWN |= {b"-".join(word.capitalize() for word in name.split(b"-")): kind for name, kind in _KNOWN.items()} | {
     b"TE": TE
 }
-# Fields that a client cannot have removed by naming them in Connection (HTTP desync, "hop-by-hop abuse").
+# Fields that nobody can have removed by naming them in Connection (HTTP desync, "hop-by-hop abuse"): what frames,
+# routes, authenticates or describes the content is meant for whoever receives the message.
 _EXEMPT = {
-    b"host", b"content-length", b"content-type", b"authorization", b"via", b"cookie", b"expect", b"forwarded",
-    b"x-request-id", b"transfer-encoding", b"proxy-authorization", b"set-cookie", b"date", b"location",
+    b"host", b"content-length", b"content-type", b"content-encoding", b"content-range", b"transfer-encoding",
+    b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"origin", b"expect", b"cache-control",
+    b"forwarded", b"via", b"max-forwards", b"x-request-id", b"x-real-ip", b"fairlead-error", b"date", b"location",
 }  # fmt: skip
+_NO_LIMIT = 1 << 30
 
 
 def _table(legal: bytes) -> bytes:
     return bytes(1 if byte in legal else 0 for byte in range(256))
 
 
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _ALNUM = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN = _table(_ALNUM + b"!#$%&'*+-.^_`|~")  # RFC 9110 5.6.2
 _VALUE = _table(b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)))  # RFC 9110 5.5, obs-text included
@@ -103,35 +113,37 @@ _OPTIONS = {b"close": CLOSE, b"keep-alive": KEEP_ALIVE, b"upgrade": UPGRADES, b"
 
 
 class HeadLimits:
-    """How large a head may be: all of it and its target in bytes, and the number of its fields."""
+    """How large a head may be: all of it and its target in bytes, and the number of its fields. 0 means no limit."""
 
     def __init__(self, max_head_bytes: int = 32768, max_fields: int = 100, max_target_bytes: int = 16384) -> None:
-        self.max_head_bytes = max_head_bytes
-        self.max_fields = max_fields
-        self.max_target_bytes = min(max_target_bytes, max_head_bytes)
+        self.max_head_bytes = max_head_bytes or _NO_LIMIT
+        self.max_fields = max_fields or _NO_LIMIT
+        self.max_target_bytes = max_target_bytes or _NO_LIMIT
 
 
 class Head:
     """What the heads of requests and replies have in common. Reused: everything is set by a parse."""
 
     def __init__(self) -> None:
-        self.clear(0)
+        self.clear(0, 0)
         self.detail = ""
 
-    def clear(self, start: int) -> None:
-        self.parts = []
+    def clear(self, start: int, end: int) -> None:
+        """Begin a head that lies in data[start:end] at most."""
+        self.parts: list[bytes] = []
         self.minor = 1
         self.keep_alive = True
         self.framing = 0
         self.content_length = 0
         self.upgrade = b""
         self.is_changed = False
+        self._end = end
         self._run = start
         self._fields = 0
         self._has_length = False
-        self._codings = None
+        self._codings: bytes | None = None
         self._connection = 0
-        self._nominated = None
+        self._nominated: set[bytes] | None = None
         self._protocol = b""
         self._wants_trailers = False
 
@@ -139,110 +151,131 @@ class Head:
         self.detail = detail
         return -rejection
 
-    @cython.boundscheck(False)
-    @cython.wraparound(False)
     def scan(self, data: bytes, i: int, limits: HeadLimits, is_reply: bool) -> int:
         """Read field lines from `i` to the empty line; returns the offset behind it, NEED_MORE or a rejection."""
-        n = len(data)
-        token = _TOKEN
-        legal = _VALUE
-        interesting = _INTERESTING
         while True:
-            if i >= n:
-                return 0
-            name = i
-            while i < n and token[data[i]]:
-                i += 1
-            if i >= n:
-                return 0
-            name_end = i
-            if name_end == name:
-                if data[i] != 13:
-                    return self.reject(BAD, "a field line starts with no field name")
-                if i + 1 >= n:
-                    return 0
-                if data[i + 1] != 10:
-                    return self.reject(BAD, "a bare CR")
-                if name > self._run:
-                    self.parts.append(data[self._run : name])
-                return i + 2
-            if data[i] != 58 and is_reply:
-                # RFC 9112 5.1: a proxy removes whitespace before the colon of a reply's field.
-                while i < n and (data[i] == 32 or data[i] == 9):
-                    i += 1
-                if i >= n:
-                    return 0
-            if data[i] != 58:
-                return self.reject(BAD, "a field name holds an illegal byte or is not followed by a colon")
-            is_canonical = i == name_end
-            i += 1
-            value = i
-            while value < n and (data[value] == 32 or data[value] == 9):
-                value += 1
-            if is_canonical:
-                is_canonical = value == i + 1 and data[i] == 32
-            i = value
-            while i < n and legal[data[i]]:
-                i += 1
-            if i >= n:
-                return 0
-            if data[i] != 13:
-                return self.reject(BAD, "a field value holds a control character or ends with a bare LF")
-            if i + 1 >= n:
-                return 0
-            if data[i + 1] != 10:
-                return self.reject(BAD, "a bare CR")
-            end = i
-            i += 2
-            if end > value and (data[end - 1] == 32 or data[end - 1] == 9):
-                is_canonical = False
-                while end > value and (data[end - 1] == 32 or data[end - 1] == 9):
-                    end -= 1
+            i = self._read_name(data, i, is_reply)
+            if i <= 0:
+                return i
+            if self._name_end == self._name:
+                if self._name > self._run:
+                    self.parts.append(cut(data, self._run, self._name))
+                return i
+            i = self._read_value(data, i)
+            if i <= 0:
+                return i
             self._fields += 1
             if self._fields > limits.max_fields:
                 return self.reject(TOO_LARGE, "more fields than are allowed")
-            size = name_end - name
-            if size > 31:
-                size = 31
-            kind = 0
-            if interesting[size * 32 + (data[name] & 31)]:
-                kind = kind_of(data[name:name_end])
-            if kind == 0:
-                if not is_canonical:
-                    self.keep(data, name, name_end, value, end, i, is_canonical)
+            kind = self._kind(data)
+            if kind == 0 or (is_reply and kind > OWN):
+                self.keep(data)
             else:
-                result = self.known(kind, data, name, value, end, i, is_canonical)
+                result = self.known(kind, data)
                 if result < 0:
                     return result
 
-    def known(self, kind: int, data: bytes, name: int, value: int, end: int, after: int, is_canonical: bool) -> int:
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def _read_name(self, data: bytes, i: int, is_reply: bool) -> int:
+        """A field name and its colon, or the empty line. The offset behind it, NEED_MORE or a rejection."""
+        n = self._end
+        token = _TOKEN
+        self._name = i
+        while i < n and token[data[i]]:
+            i += 1
+        self._name_end = i
+        if i >= n:
+            return 0
+        if data[i] == 58 and i > self._name:
+            self._is_canonical = True
+            return i + 1
+        if i == self._name:
+            if data[i] != 13:
+                return self.reject(BAD, "a field line starts with no field name")
+            if i + 1 >= n:
+                return 0
+            return i + 2 if data[i + 1] == 10 else self.reject(BAD, "a bare CR")
+        # RFC 9112 5.1: a proxy removes whitespace before the colon of a reply's field.
+        while is_reply and i < n and (data[i] == 32 or data[i] == 9):
+            i += 1
+        if i >= n:
+            return 0
+        self._is_canonical = False
+        if data[i] != 58:
+            return self.reject(BAD, "a field name holds an illegal byte or is not followed by a colon")
+        return i + 1
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def _read_value(self, data: bytes, i: int) -> int:
+        """A field value, the whitespace around it and its CRLF. The offset behind it, NEED_MORE or a rejection."""
+        n = self._end
+        legal = _VALUE
+        start = i
+        while i < n and (data[i] == 32 or data[i] == 9):
+            i += 1
+        self._value = i
+        if i != start + 1 or data[start] != 32:
+            self._is_canonical = False
+        # Four at a time, as values are most of a head: 1.05 us instead of 1.25 for one of 596 bytes.
+        while i + 3 < n and legal[data[i]] & legal[data[i + 1]] & legal[data[i + 2]] & legal[data[i + 3]]:
+            i += 4
+        while i < n and legal[data[i]]:
+            i += 1
+        if i >= n:
+            return 0
+        if data[i] != 13:
+            return self.reject(BAD, "a field value holds a control character or ends with a bare LF")
+        if i + 1 >= n:
+            return 0
+        if data[i + 1] != 10:
+            return self.reject(BAD, "a bare CR")
+        self._line_end = i + 2
+        while i > self._value and (data[i - 1] == 32 or data[i - 1] == 9):
+            self._is_canonical = False
+            i -= 1
+        self._value_end = i
+        return self._line_end
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def _kind(self, data: bytes) -> int:
+        """The kind of the field that was read, 0 for one that just passes."""
+        size = self._name_end - self._name
+        if not _INTERESTING[(size if size < 31 else 31) * 32 + (data[self._name] & 31)]:
+            return 0
+        return kind_of(cut(data, self._name, self._name_end))
+
+    def known(self, kind: int, data: bytes) -> int:
         """Take account of a field that is looked at. Overridden by requests and replies; 0 or a rejection."""
         raise NotImplementedError
 
-    def keep(
-        self, data: bytes, name: int, name_end: int, value: int, end: int, after: int, is_canonical: bool
-    ) -> None:
-        """Forward a field line: within the run when it is canonical, else written anew."""
-        if is_canonical:
-            return
-        self.drop(data, name, after)
-        self.parts.append(data[name:name_end] + (b": " if end > value else b":") + data[value:end] + b"\r\n")
+    def keep(self, data: bytes) -> None:
+        """Forward the field that was read: within the run when it is canonical, else written anew."""
+        if not self._is_canonical:
+            self.drop(data)
+            name = cut(data, self._name, self._name_end)
+            self.parts.append(name + b": " + cut(data, self._value, self._value_end) + b"\r\n")
 
-    def drop(self, data: bytes, name: int, after: int) -> None:
-        """Do not forward a field line: the run ends before it and another begins after it."""
+    def drop(self, data: bytes) -> None:
+        """Do not forward the field that was read: the run ends before it and another begins after it."""
         self.is_changed = True
-        if name > self._run:
-            self.parts.append(data[self._run : name])
-        self._run = after
+        if self._name > self._run:
+            self.parts.append(cut(data, self._run, self._name))
+        self._run = self._line_end
 
     def take_length(self, value: bytes) -> int:
         """Content-Length: digits and nothing else, once (RFC 9110 8.6)."""
         if self._has_length:
             return self.reject(BAD, "more than one Content-Length")
-        if not value.isdigit() or len(value) > 18:
+        self.content_length = decimal(value, 0, len(value), 18)
+        if self.content_length < 0:
             return self.reject(BAD, "Content-Length is not a plain number below 10**18")
         self._has_length = True
-        self.content_length = int(value)
         return 0
 
     def take_codings(self, value: bytes) -> int:
@@ -268,10 +301,11 @@ class Head:
 
     def chunked(self) -> int:
         """Judge Transfer-Encoding: `chunked` alone is understood (RFC 9112 6.1). 0, or a rejection."""
-        if self._codings == b"chunked":
+        value = self._codings or b""
+        if value == b"chunked":
             return 0
-        codings = [coding.strip(b" \t") for coding in self._codings.split(b",")]
-        if b"chunked" in codings[:-1] or b"" in codings:
+        codings = [coding.strip(b" \t") for coding in value.split(b",")]
+        if codings[-1] != b"chunked" or b"chunked" in codings[:-1] or b"" in codings:
             return self.reject(BAD, "chunked is not the final transfer coding, or the list has an empty member")
         return self.reject(NOT_IMPLEMENTED, "a transfer coding other than chunked")
 
@@ -279,17 +313,43 @@ class Head:
         """Remove the fields that Connection named. Rare, so it may read the lines again."""
         if self._nominated is None:
             return
-        lines = b"".join(self.parts).splitlines(keepends=True)
-        kept = [lines[0]]
-        for line in lines[1:]:
-            if line.partition(b":")[0].lower() not in self._nominated:
-                kept.append(line)
-        self.is_changed = self.is_changed or len(kept) < len(lines)
-        self.parts = kept
+        lines = b"".join(self.parts).splitlines(keepends=True)  # no line holds another CR or LF
+        nominated = self._nominated
+        kept = [line for line in lines[1:] if line.partition(b":")[0].lower() not in nominated]
+        self.is_changed = self.is_changed or len(kept) + 1 < len(lines)
+        self.parts = [lines[0], *kept]
+
+
+def cut(data: bytes, start: int, end: int) -> bytes:
+    """data[start:end] at a quarter of the cost: both were compared with the length when they were found."""
+    if cython.compiled:
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + start, end - start)
+    else:
+        return data[start:end]
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+def decimal(text: bytes, start: int, end: int, most: int) -> int:
+    """The number that text[start:end] spells with at most `most` digits and nothing else; -1 when it does not."""
+    number = 0
+    if start >= end or end - start > most:
+        return -1
+    while start < end:
+        digit = text[start] - 48
+        if digit < 0 or digit > 9:
+            return -1
+        number = number * 10 + digit
+        start += 1
+    return number
 
 
 def kind_of(name: bytes) -> int:
-    """The kind of a field, 0 for one that just passes. Underscores count as hyphens only for what we vouch for."""
+    """The kind of a field by its name. One that CGI would take for a field that is looked at counts as forwarded.
+
+    Underscores are hyphens to CGI and its heirs, so X_Forwarded_For and Content_Length could shadow what we vouch for.
+    """
     kind = _KNOWN.get(name)
     if kind is not None:
         return kind
@@ -298,38 +358,46 @@ def kind_of(name: bytes) -> int:
     if kind is not None:
         return kind
     name = name.replace(b"_", b"-")
-    if name.startswith(b"x-forwarded-"):
-        return FORWARDED
-    if name == b"x-request-id":
-        return FORWARDED
-    return 0
+    return FORWARDED if name in _KNOWN or name.startswith(b"x-forwarded-") else 0
 
 
 @cython.boundscheck(False)
 @cython.wraparound(False)
+@cython.nonecheck(False)
 def is_host(value: bytes) -> bool:
     """Whether this is host[:port] with a registered name, an IPv4 address or an IPv6 literal (RFC 3986 3.2.2)."""
     i = 0
     n = len(value)
     table = _HOST
-    if n == 0:
-        return False
-    if value[0] == 91:
-        i = value.find(b"]") + 1
-        if i < 4 or value[1 : i - 1].strip(b"0123456789abcdefABCDEF:.") or b":" not in value[:i]:
-            return False
-    else:
-        while i < n and table[value[i]]:
-            i += 1
-        if i == 0:
-            return False
-    if i == n:
-        return True
-    if value[i] != 58 or n - i > 6:
-        return False
-    i += 1
-    while i < n:
-        if value[i] < 48 or value[i] > 57:
-            return False
+    while i < n and table[value[i]]:
         i += 1
+    if i == 0:
+        return n > 0 and value[0] == 91 and _is_ipv6(value)
+    if i < n and not (value[i] == 58 and _is_port(value, i + 1)):
+        return False
+    return value.find(b"%", 0, i) < 0 or _is_encoded(cut(value, 0, i))
+
+
+def _is_port(value: bytes, start: int) -> bool:
+    """Whether value[start:] is a port, which may be empty (RFC 3986 3.2.3)."""
+    return start == len(value) or 0 <= decimal(value, start, len(value), 5) <= 65535
+
+
+def _is_encoded(name: bytes) -> bool:
+    """Whether each % is followed by two hexadecimal digits."""
+    return all(len(part) >= 2 and not part[:2].strip(_HEX_DIGITS) for part in name.split(b"%")[1:])
+
+
+def _is_ipv6(value: bytes) -> bool:
+    """Whether this is [address] or [address]:port. Zones are for one machine only, so they are no host (RFC 6874 3)."""
+    literal, bracket, port = value.partition(b"]")
+    address = literal[1:]
+    if not bracket or address.strip(_HEX_DIGITS + b":."):
+        return False
+    if port and not (port.startswith(b":") and _is_port(port, 1)):
+        return False
+    try:
+        inet_pton(AF_INET6, address.decode())
+    except OSError:
+        return False
     return True
