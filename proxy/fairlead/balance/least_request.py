@@ -1,12 +1,15 @@
 """least-request: of two distinct endpoints chosen at random, the one with fewer requests in flight for its weight.
 
 Two choices come close to the least of all at constant cost, and unlike it do not send every proxy to the same
-endpoint at once (Mitzenmacher 2001; Envoy's least_request with choice_count 2).
+endpoint at once (Mitzenmacher 2001; Envoy's least_request with choice_count 2). Both are drawn in proportion to the
+weights, and of two that are as busy the first is taken: so idle endpoints get exactly what their weights say.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 
 import cython
 
@@ -15,38 +18,49 @@ if cython.compiled:
 else:
     from fairlead.balance.seam import Candidate, Picker, Prng
 
+_DRAWS = 8  # of endpoints that may have been tried, or drawn already; after so many the neighbours are looked at
+
 
 class LeastRequest(Picker):
-    """See the module. Equal load is broken by weight, so idle endpoints get requests in proportion to it."""
+    """See the module. A draw costs one random number when all weights are equal, else a binary search as well."""
 
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         self._endpoints = list(endpoints)
         self._prng = Prng(seed)
+        self._sums: list[int] | None = None
+        self._total = len(self._endpoints)
+        if len({endpoint.weight for endpoint in endpoints}) > 1:
+            self._sums = list(accumulate(endpoint.weight for endpoint in endpoints))
+            self._total = self._sums[-1]
 
     def pick(self, key: int, tried: Collection[Candidate] | None) -> Candidate | None:
+        if self._total == 0:
+            return None
+        first = self._draw(None, tried)
+        if first is None:
+            return None
+        second = self._draw(first, tried)
+        if second is None:
+            return first
+        return second if second.in_flight * first.weight < first.in_flight * second.weight else first
+
+    def _draw(self, other: Candidate | None, tried: Collection[Candidate] | None) -> Candidate | None:
+        """An endpoint that is neither `other` nor one of `tried`."""
+        for _ in range(_DRAWS):
+            i = self._prng.below(self._total)
+            if self._sums is not None:
+                i = bisect_right(self._sums, i)
+            endpoint = self._endpoints[i]
+            if endpoint is not other and (tried is None or endpoint not in tried):
+                return endpoint
+        return self._walk(other, tried)
+
+    def _walk(self, other: Candidate | None, tried: Collection[Candidate] | None) -> Candidate | None:
+        """The same when few are left, or one outweighs the rest: from anywhere on, past as many as do not count."""
         size = len(self._endpoints)
-        if tried is not None or size < 2:
-            return self._untried(tried)
-        i = self._prng.below(size)
-        j = self._prng.below(size - 1)
-        if j >= i:
-            j += 1
-        a = self._endpoints[i]
-        b = self._endpoints[j]
-        return self._better(a, b)
-
-    def _better(self, a: Candidate, b: Candidate) -> Candidate:
-        load_a = a.in_flight * b.weight
-        load_b = b.in_flight * a.weight
-        if load_a != load_b:
-            return a if load_a < load_b else b
-        return a if self._prng.below(a.weight + b.weight) < a.weight else b
-
-    def _untried(self, tried: Collection[Candidate] | None) -> Candidate | None:
-        """The better of two that were not tried. A retry is rare: it may look at them all."""
-        left = [e for e in self._endpoints if tried is None or e not in tried]
-        if len(left) < 2:
-            return left[0] if left else None
-        i = self._prng.below(len(left))
-        j = (i + 1 + self._prng.below(len(left) - 1)) % len(left)
-        return self._better(left[i], left[j])
+        start = self._prng.below(size)
+        for i in range(start, start + size):
+            endpoint = self._endpoints[i if i < size else i - size]
+            if endpoint is not other and (tried is None or endpoint not in tried):
+                return endpoint
+        return None

@@ -3,6 +3,8 @@ from libc.stdint cimport uint64_t
 
 from fairlead.balance.seam cimport Candidate, Picker, Prng
 
+cdef int _DRAWS
+
 
 cdef class RandomChoice(Picker):
     cdef list _endpoints

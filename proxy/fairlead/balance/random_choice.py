@@ -11,6 +11,8 @@ if cython.compiled:
 else:
     from fairlead.balance.seam import Candidate, Picker, Prng
 
+_DRAWS = 8  # of endpoints that may have been tried; after so many the neighbours are looked at
+
 
 class RandomChoice(Picker):
     """See the module."""
@@ -23,8 +25,12 @@ class RandomChoice(Picker):
         size = len(self._endpoints)
         if size == 0:
             return None
+        for _ in range(_DRAWS):
+            endpoint = self._endpoints[self._prng.below(size)]
+            if tried is None or endpoint not in tried:
+                return endpoint
         start = self._prng.below(size)
-        for i in range(start, start + size):
+        for i in range(start, start + size):  # ends after as many steps as were tried, and one
             endpoint = self._endpoints[i if i < size else i - size]
             if tried is None or endpoint not in tried:
                 return endpoint

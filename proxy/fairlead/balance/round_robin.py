@@ -15,20 +15,22 @@ from fairlead.balance.seam import Prng
 
 
 class RoundRobin(Picker):
-    """Starts anywhere, so that many workers do not all begin with the same endpoint; goes on where it was."""
+    """Starts anywhere, so that many workers do not all begin with the same endpoint.
+
+    After a change the turns go on: who was there keeps the place, so nobody is served twice while others wait, and new
+    endpoints wait for all but the one that was served last.
+    """
 
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
-        self._endpoints = list(endpoints)
-        if not self._endpoints:
-            self._next = 0
-        elif isinstance(previous, RoundRobin):
-            self._next = previous.position() % len(self._endpoints)
-        else:
-            self._next = Prng(seed).below(len(self._endpoints))
+        new = {endpoint.address: endpoint for endpoint in endpoints}
+        order = previous.order() if isinstance(previous, RoundRobin) else []
+        kept = [new.pop(address) for address in order if address in new]
+        self._endpoints = kept[:-1] + list(new.values()) + kept[-1:]
+        self._next = 0 if kept or not new else Prng(seed).below(len(new))
 
-    def position(self) -> int:
-        """The place of the endpoint whose turn is next."""
-        return self._next
+    def order(self) -> list[str]:
+        """The addresses by their turns, the next one first."""
+        return [endpoint.address for endpoint in self._endpoints[self._next :] + self._endpoints[: self._next]]
 
     def pick(self, key: int, tried: Collection[Candidate] | None) -> Candidate | None:
         size = len(self._endpoints)

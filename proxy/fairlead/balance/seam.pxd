@@ -2,6 +2,10 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 
+cdef uint64_t _MASK
+cdef uint64_t _MULTIPLIER
+
+
 cdef class Candidate:
     cdef public str address
     cdef public int weight

@@ -1,8 +1,8 @@
 """The seam that every balancing policy fills: a picker is built for a set of endpoints, and picks one of them.
 
 A policy is a class: `policy(endpoints, previous)` builds a picker, `pick(key, tried)` chooses. It gets the endpoints
-that may serve and no others, and never looks at sockets, clocks or the configuration. Invariant: an endpoint that was
-tried for a request is not picked for it again.
+that may serve and no others, each address once, and never looks at sockets, clocks or the configuration. Invariant: an
+endpoint that was tried for a request is not picked for it again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 _MASK = 0xFFFFFFFFFFFFFFFF
+_MULTIPLIER = 0x2545F4914F6CDD1D
 
 
 class Candidate:
@@ -59,4 +60,5 @@ class Prng:
         x = (x ^ (x << 25)) & _MASK
         x ^= x >> 27
         self._state = x
-        return (((x * 0x2545F4914F6CDD1D) & _MASK) >> 32) % bound
+        x = (x * _MULTIPLIER) & _MASK
+        return (x >> 32) % bound
