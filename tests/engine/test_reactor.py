@@ -59,12 +59,20 @@ class Listening(Acceptor):
         super().__init__(reactor)
         self.accepted: list[Recorder] = []
         self.hosts: list[bytes] = []
+        self.changed = asyncio.Event()
 
     def on_accept(self, fd: int) -> None:
         stream = Recorder(self.reactor)
         stream.adopt(fd)
         self.hosts.append(self.peer_host())
         self.accepted.append(stream)
+        self.changed.set()
+
+    async def until_accepted(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.accepted) < count:
+                self.changed.clear()
+                await self.changed.wait()
 
 
 @pytest.fixture
@@ -185,6 +193,20 @@ async def test_a_reset_is_told_as_one_even_while_paused(reactor: Reactor, paused
     assert not stream.is_open
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_reset_behind_an_end_is_told(reactor: Reactor, at_once: bool) -> None:
+    stream, client = pair(reactor)
+    client.shutdown(socket.SHUT_WR)
+    if not at_once:
+        await stream.until(lambda: "eof" in stream.events)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    await stream.until(lambda: len(stream.events) > 1)
+    assert stream.events[0] == "eof"
+    assert stream.events[1] in ("close EPIPE", "close ECONNRESET")
+    assert not stream.is_open
+
+
 async def test_a_reset_found_by_writing_is_not_taken_for_an_end(reactor: Reactor) -> None:
     stream, client = pair(reactor)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -241,8 +263,8 @@ async def test_connects_and_accepts_over_every_family(reactor: Reactor, family: 
     assert stream.connect(Address(text)) == 0
     stream.write(b"hello")
     await stream.until(lambda: "connect" in stream.events)
-    while not (acceptor.accepted and acceptor.accepted[0].received):
-        await asyncio.sleep(0)
+    await acceptor.until_accepted(1)
+    await acceptor.accepted[0].until(lambda: acceptor.accepted[0].received)
     assert acceptor.accepted[0].received == b"hello"
     assert acceptor.hosts == [{"v4": b"127.0.0.1", "v6": b"::1", "unix": b"unix"}[family]]
     acceptor.close()
@@ -252,7 +274,7 @@ async def test_connects_and_accepts_over_every_family(reactor: Reactor, family: 
 @pytest.mark.parametrize("eager", [False, True])
 async def test_a_refused_connection_says_so(reactor: Reactor, eager: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = Address("127.0.0.1:%d" % server.getsockname()[1])
+        address = Address(f"127.0.0.1:{server.getsockname()[1]}")
     stream = Recorder(reactor)
     if stream.connect(address) == 0:
         if eager:

@@ -72,15 +72,18 @@ cdef class Stream:
     cpdef object abort(self)
     cpdef object arm(self, int64_t delay_us)
     cpdef bint has_news(self)
+    cpdef bint is_quiet(self)
 
     cdef _event(self, uint32_t mask)
     cdef _established(self, uint32_t mask)
+    cdef int _take_error(self) noexcept
     cdef _read(self)
     cdef _queue(self)
     cdef _end(self, int error)
     cdef _flush(self)
     cdef _drained(self)
     cdef Py_ssize_t _send(self, const char* data, Py_ssize_t size) noexcept
+    cdef bint _is_over(self, Py_ssize_t* n) noexcept
     cdef _hand_over(self, bytes buffer, Py_ssize_t n)
     cdef _nothing_read(self, Py_ssize_t n, int error)
     cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset, Py_ssize_t* asked)
@@ -101,9 +104,11 @@ cdef class Acceptor:
     cpdef object open(self, int fd)
     cpdef object pause(self)
     cpdef object resume(self)
+    cpdef object accept_all(self)
     cpdef object close(self)
-    cdef _accept(self)
+    cdef int _accept(self) except -1
     cdef _accepted(self, int fd)
+    cdef _not_served(self, int fd, uint32_t generation, object error)
     cdef _exhausted(self, int error)
     cdef _tell_exhausted(self, int error)
     cdef _modify(self, uint32_t mask)

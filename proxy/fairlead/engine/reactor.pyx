@@ -13,6 +13,7 @@ Facts about sockets that the code below rests on (Linux, epoll(7), tcp(7)):
 - EPOLLOUT is raised again only after a write that the kernel could not take whole.
 - A failed send() takes the socket's error with it and the next recv() then returns 0. The error is kept, or a reset
   would look like an orderly end.
+- Behind the peer's end recv() returns 0 even when a reset has followed: that EPOLLERR was seen is kept.
 - A descriptor number is used again at once. Each registration carries a generation, and an event of an older one is
   dropped.
 
@@ -23,7 +24,8 @@ from cpython.array cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.errno cimport (
-    EAGAIN, ECONNABORTED, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, errno,
+    EAGAIN, ECONNABORTED, ECONNRESET, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPIPE, EPROTO,
+    errno,
 )
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -97,6 +99,7 @@ cdef extern from "Python.h":
 cdef enum:
     READ_SIZE = 65536  # one read; also the most that a blocked peer makes us keep
     COPY_SIZE = 8192  # up to here a read is copied to a string of its own size
+    BACKLOG = 4096  # what may have queued up on a listening socket, about
     ACCEPT_BATCH = 64  # connections taken from one acceptor in a turn, so that it cannot starve the rest
     PASSES = 8  # times that one call of `poll` asks the kernel before the loop has its turn
     PIECES = 64  # parts handed to one sendmsg()
@@ -114,6 +117,7 @@ cdef enum:
     SHUT = 1 << 7  # the write side is shut
     FINISHING = 1 << 8  # close when all is written
     PATIENT = 1 << 9  # see Stream.set_patient
+    FAILED = 1 << 10  # EPOLLERR was seen
 
 cdef uint64_t ACCEPTOR = <uint64_t> 1 << 63  # tags an acceptor in an event's data
 
@@ -221,7 +225,7 @@ cdef class Reactor:
         self.deadlines.data.as_longlongs[fd] = 0
 
     cdef _dispatch(self, uint64_t key, uint32_t mask):
-        cdef int fd = <int> (key & 0xFFFFFFFF)
+        cdef int fd = <int> <uint32_t> key
         cdef uint32_t generation = <uint32_t> (key >> 32) & 0x7FFFFFFF
         cdef Stream stream
         cdef Acceptor acceptor
@@ -407,16 +411,20 @@ cdef class Stream:
         cdef Py_ssize_t n
         while True:
             n = send(self.fd, data, size, MSG_NOSIGNAL)
-            if n >= 0:
+            if n >= 0 or self._is_over(&n):
                 return n
-            if errno == EAGAIN:
-                return 0
-            if errno != EINTR:
-                break
-        self.error = errno
-        self._flags |= READABLE
-        self._queue()
-        return -1
+
+    cdef bint _is_over(self, Py_ssize_t* n) noexcept:
+        """Whether sending, which gave -1, is over: with no byte taken for now, or for good."""
+        if errno == EINTR:
+            return False
+        if errno == EAGAIN:
+            n[0] = 0
+        else:
+            self.error = errno
+            self._flags |= READABLE
+            self._queue()
+        return True
 
     cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset, Py_ssize_t* asked):
         cdef iovec vector[PIECES]
@@ -437,16 +445,8 @@ cdef class Stream:
         message.msg_iovlen = n
         while True:
             n = sendmsg(self.fd, &message, MSG_NOSIGNAL)
-            if n >= 0:
+            if n >= 0 or self._is_over(&n):
                 return n
-            if errno == EAGAIN:
-                return 0
-            if errno != EINTR:
-                break
-        self.error = errno
-        self._flags |= READABLE
-        self._queue()
-        return -1
 
     cdef _flush(self):
         cdef list parts = self._pending
@@ -531,11 +531,17 @@ cdef class Stream:
         cdef char byte
         return recv(self.fd, &byte, 1, MSG_PEEK) >= 0 or errno != EAGAIN
 
+    cpdef bint is_quiet(self):
+        """Whether all that is known to have come was read. Costs nothing: `has_news` asks the kernel."""
+        return not self._flags & READABLE
+
     cdef _event(self, uint32_t mask):
         if mask & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP):
             self._flags |= READABLE
             if mask & EPOLLRDHUP:
                 self._flags |= ENDED
+            if mask & EPOLLERR:
+                self._flags |= FAILED
         if self._flags & CONNECTING:
             if not mask & (EPOLLOUT | EPOLLERR | EPOLLHUP):
                 return
@@ -554,21 +560,29 @@ cdef class Stream:
             self._end(0)
 
     cdef _established(self, uint32_t mask):
+        cdef int code = self.error
         self._flags &= ~CONNECTING
-        if self.error or mask & (EPOLLERR | EPOLLHUP):
-            self._end(0)
+        if not code and mask & (EPOLLERR | EPOLLHUP):
+            code = self._take_error()
+        # Over loopback the peer may have accepted, read what was written, replied and reset before the first event
+        # is looked at: that is a connection, and what it sent is still there to be read.
+        if code and code != ECONNRESET and code != EPIPE:
+            self._end(code)
         else:
+            self.error = code
             self.on_connect()
+
+    cdef int _take_error(self) noexcept:
+        """What the kernel says of the socket; it says so once."""
+        cdef int code = 0
+        cdef socklen_t length = sizeof(code)
+        getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &length)
+        return code
 
     cdef _end(self, int error):
         """The socket failed: `error`, or what was kept of an earlier call, or what the kernel says."""
-        cdef int code = 0
-        cdef socklen_t length = sizeof(code)
         if not self.error:
-            if not error:
-                getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &length)
-                error = code
-            self.error = error or EPROTO
+            self.error = error or self._take_error() or EPROTO
         self.close()
         self.on_close()
 
@@ -585,6 +599,8 @@ cdef class Stream:
         cdef int error
         if self._flags & EOF_GIVEN and not self.error:
             self._flags &= ~READABLE
+            if self._flags & FAILED:
+                self._end(0)
             return
         if buffer is None:
             buffer = PyBytes_FromStringAndSize(NULL, READ_SIZE)
@@ -629,6 +645,8 @@ cdef class Stream:
         elif n == 0 and not self.error:
             self._flags = self._flags & ~READABLE | EOF_GIVEN
             self.on_eof()
+            if self.fd >= 0 and self._flags & FAILED:
+                self._end(0)
         else:
             self._end(error if n < 0 else 0)
 
@@ -667,6 +685,14 @@ cdef class Acceptor:
             self._is_paused = False
             self._modify(EPOLLIN)
 
+    cpdef object accept_all(self):
+        """Accept what has queued up: closing the socket would reset it."""
+        cdef int turns
+        self.resume()
+        for turns in range(BACKLOG // ACCEPT_BATCH):
+            if self._accept() < ACCEPT_BATCH:
+                return
+
     cpdef object close(self):
         cdef int fd = self.fd
         if fd >= 0:
@@ -682,31 +708,40 @@ cdef class Acceptor:
         event.data.u64 = ACCEPTOR | <uint64_t> self._generation << 32 | <uint32_t> self.fd
         epoll_ctl(self.reactor.epfd, EPOLL_CTL_MOD, self.fd, &event)
 
-    cdef _accept(self):
+    cdef int _accept(self) except -1:
+        """Accept a batch at the most; returns how many there were."""
         cdef socklen_t length
-        cdef int fd, taken
-        for taken in range(ACCEPT_BATCH):
-            if self.fd < 0 or self._is_paused:
-                return
+        cdef int fd, taken = 0
+        while taken < ACCEPT_BATCH and self.fd >= 0 and not self._is_paused:
             length = sizeof(self._peer)
             fd = accept4(self.fd, <sockaddr*> &self._peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
                 self._accepted(fd)
             elif errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
                 self._exhausted(errno)
-                return
             elif errno not in (ECONNABORTED, EINTR, EPROTO, EPERM):  # these cost one connection, not the queue
-                return
+                break
+            taken += 1
+        return taken
 
     cdef _accepted(self, int fd):
         if self._is_exhausted:
             self._is_exhausted = False
             self._tell_exhausted(0)
+        generation = self.reactor.generation
         try:
             self.on_accept(fd)
         except Exception as error:
-            if self.reactor.on_error is not None:
-                self.reactor.on_error("a new connection could not be served", error)
+            self._not_served(fd, generation, error)
+
+    cdef _not_served(self, int fd, uint32_t generation, object error):
+        if self.reactor.generation == generation:
+            close_fd(fd)  # nothing has adopted it
+        elif self.reactor.table[fd] is not None:
+            self.reactor._failed(<Stream?> self.reactor.table[fd], error)
+            return
+        if self.reactor.on_error is not None:
+            self.reactor.on_error("a new connection could not be served", error)
 
     cdef _exhausted(self, int error):
         """No descriptors: wait a tick instead of spinning, and tell once until a connection is accepted again."""
