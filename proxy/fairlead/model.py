@@ -85,9 +85,9 @@ class Service:
 class Route:
     """Requests for `host` (exact, "*.suffix" or "" for any) under `path` (prefix at segment boundaries) -> service."""
 
-    service: str
-    host: str = ""
-    path: str = "/"
+    service: str = field(metadata={"doc": "the service to pass the request on to"})
+    host: str = field(default="", metadata={"doc": "exact, or *.suffix for any depth below it; without it any host"})
+    path: str = field(default="/", metadata={"doc": "prefix at segment boundaries: /v1 takes /v1 and /v1/x, not /v10"})
 
 
 @final
@@ -117,10 +117,10 @@ class Listener:
     """An address that Fairlead accepts on. HTTP listeners have routes, TCP listeners a service."""
 
     name: str
-    bind: str  # "0.0.0.0:8080", "[::]:8080" or "unix:/path"
-    protocol: Protocol = Protocol.HTTP
-    routes: tuple[Route, ...] = ()
-    service: str = ""
+    bind: str = field(metadata={"doc": "IP:PORT, :PORT for every IPv4 address, [IPV6]:PORT or unix:PATH"})
+    protocol: Protocol = field(default=Protocol.HTTP, metadata={"doc": "what clients speak"})
+    routes: tuple[Route, ...] = field(default=(), metadata={"doc": "http only, the first match wins; see below"})
+    service: str = field(default="", metadata={"doc": "tcp: where all goes; http: short for one route of everything"})
     timeouts: ListenerTimeouts = ListenerTimeouts()
     limits: ListenerLimits = ListenerLimits()
 
@@ -133,3 +133,15 @@ class Snapshot:
     version: int = 0
     listeners: Mapping[str, Listener] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """New and changed services and listeners, each whole, and the names of those that are gone."""
+
+    version: int
+    services: tuple[Service, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    gone_services: tuple[str, ...] = ()
+    gone_listeners: tuple[str, ...] = ()

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t
 
 from fairlead.dataplane.exchange cimport Downstream, Exchange
@@ -8,6 +9,7 @@ from fairlead.dataplane.service cimport LiveService
 from fairlead.wire.fields cimport HeadLimits
 from fairlead.wire.http1 cimport RequestHead
 
+cdef object _NOTHING
 cdef RequestHead _HEAD
 cdef RequestIds _IDS
 
@@ -26,6 +28,7 @@ cdef class Http1Downstream(Downstream):
     cdef HttpListener _http
     cdef bytes _forwarded
     cdef bytes _buffer
+    cdef bint _is_fresh
     cdef bint _is_serving
     cdef bint _is_heading
     cdef bint _is_lingering
@@ -33,7 +36,10 @@ cdef class Http1Downstream(Downstream):
 
     cdef _more(self, Exchange exchange, bytes data)
     cdef _serve(self, bytes data)
+    cdef _after_replies(self)
     cdef _wait_for_head(self)
+    cdef _wait_for_reader(self)
+    @cython.locals(exchange=Exchange, service=LiveService)
     cdef Py_ssize_t _begin(self, bytes data, Py_ssize_t start) except -1
     cdef bytes _head_for_endpoint(self, bytes request_id)
     cdef _next(self)

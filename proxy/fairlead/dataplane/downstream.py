@@ -8,6 +8,7 @@ broke a rule is forwarded, and nothing that follows it is read as another.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import cython
 
@@ -36,11 +37,13 @@ else:
 
 from fairlead.wire.http1 import REJECTIONS
 
+_NOTHING: Any = None  # in a field whose type leaves it out: set before it is used, cleared at the end
 _HEAD = RequestHead()  # valid until the next request of this worker is parsed
 _IDS = RequestIds()
 _CLIENTS = 4096  # client addresses whose forwarded fields are remembered
 _SPARE = 256  # exchanges kept for reuse
 _LINGER_US = 2_000_000  # what a refused client still sends is read this long, so that a reset cannot eat the refusal
+_FRESH_US = 1_000_000  # a client that has just connected gets this long to send its request when a drain begins
 _EAGER = 2048  # up to here each read is looked at, so that what is no HTTP is refused at once; then each line
 
 
@@ -82,9 +85,10 @@ class Http1Downstream(Downstream):
     def __init__(self, listener: HttpListener) -> None:
         super().__init__(listener.reactor)
         self.listener = self._http = listener
-        self.host, self._forwarded = listener._client(listener.peer_host())
-        self.exchange = None
+        self.host, self._forwarded = self._http._client(self._http.peer_host())
+        self.exchange = _NOTHING
         self._buffer = b""
+        self._is_fresh = True  # no request was served yet
         self._is_serving = False  # `_serve` is on the stack and goes on by itself
         self._is_heading = False  # a part of a head has come
         self._is_lingering = False  # the last reply is written; what comes is thrown away
@@ -100,7 +104,11 @@ class Http1Downstream(Downstream):
             return
         if self._buffer:
             self._buffer = self._buffer + data
-            if len(self._buffer) > _EAGER and b"\n" not in data and len(self._buffer) <= self._http.limits.max_head_bytes:
+            if (
+                len(self._buffer) > _EAGER
+                and b"\n" not in data
+                and len(self._buffer) <= self._http.limits.max_head_bytes
+            ):
                 return
             data = self._buffer
         self._serve(data)
@@ -137,15 +145,31 @@ class Http1Downstream(Downstream):
             if self.exchange is not None or self._is_lingering or self.is_blocked or self.fd < 0:
                 break
         self._is_serving = False
-        if start < size and not self._is_lingering:
+        if self._is_lingering or self.fd < 0:
+            return
+        if start < size:
             self._buffer = data if start == 0 else data[start:]
             if self.exchange is not None:
                 self.pause()
+        if self.exchange is None:
+            self._after_replies()
+
+    def _after_replies(self) -> None:
+        """What was served was answered at once. A head that has come in part has its own deadline."""
+        if self.is_blocked:
+            self._wait_for_reader()
+        elif not self._buffer:
+            self._idle()
 
     def _wait_for_head(self) -> None:
         if not self._is_heading:
             self._is_heading = True
             self.arm(self.listener.head_us)  # absolute: what trickles in does not prolong it
+
+    def _wait_for_reader(self) -> None:
+        """The reply is written and waits for the client to take it: no further request is read meanwhile."""
+        self.pause()
+        self.arm(self.listener.body_us)
 
     def _begin(self, data: bytes, end: int) -> int:
         """Start the exchange whose head was parsed up to `end`; returns the offset of what follows it."""
@@ -171,25 +195,24 @@ class Http1Downstream(Downstream):
         return end
 
     def _head_for_endpoint(self, request_id: bytes) -> bytes:
-        parts = _HEAD.parts
-        parts.append(self._forwarded)
-        parts.append(_HEAD.host)
-        parts.append(b"\r\nX-Request-Id: ")
-        parts.append(request_id)
-        parts.append(b"\r\n\r\n")
-        return b"".join(parts)
+        return b"".join([*_HEAD.parts, self._forwarded, _HEAD.host, b"\r\nX-Request-Id: ", request_id, b"\r\n\r\n"])
 
     def exchange_done(self, keep: bool) -> None:
         exchange = self.exchange
-        self.exchange = None
+        self.exchange = _NOTHING
+        self._is_fresh = False
         if len(self._http._spare) < _SPARE:
             self._http._spare.append(exchange)
         if self.fd < 0:
             self._gone()
         elif keep:
-            if not self._is_serving and not self.is_blocked:
+            if self._is_serving:
+                pass  # `_serve` goes on by itself
+            elif self.is_blocked:
+                self._wait_for_reader()
+            else:
                 self._next()
-        elif exchange.is_request_done and not self._buffer:
+        elif exchange.is_request_done and not self._buffer and self.is_quiet():
             self.finish()
             self._after_finish()
         else:
@@ -203,13 +226,18 @@ class Http1Downstream(Downstream):
     def _next(self) -> None:
         """The reply is with the kernel: the next request, when it has come already, or idle."""
         self.resume()
-        if self._buffer:
-            self._serve(self._buffer)
-        if self.exchange is None and not self._buffer and not self._is_lingering:
+        if not self._buffer:
             self._idle()
+            return
+        try:
+            self._serve(self._buffer)
+        except Exception:
+            self.abort()  # the endpoint's connection that led here is not the one to end
+            self.on_close()
+            raise
 
     def _idle(self) -> None:
-        if self.listener.is_draining:
+        if self.listener.is_draining and not self.has_news():
             self.close()
             self._gone()
         else:
@@ -236,7 +264,7 @@ class Http1Downstream(Downstream):
         self._buffer = b""
         self.shutdown_write()
         self.resume()
-        self.arm(_LINGER_US)
+        self.arm(self.listener.body_us if self.is_blocked else _LINGER_US)
 
     def _after_finish(self) -> None:
         if self.fd < 0:
@@ -245,22 +273,26 @@ class Http1Downstream(Downstream):
             self.arm(self.listener.body_us)  # for a client that does not read its last reply
 
     def drain(self) -> None:
-        """End now when idle; a reply under way announces the end itself."""
-        if self.exchange is None and not self._buffer and not self._is_lingering and not self.is_blocked:
+        """End now when idle; a reply under way, or to what has come already, announces the end itself."""
+        if self.exchange is not None or self._buffer or self._is_lingering or self.is_blocked or self.has_news():
+            return
+        if self._is_fresh:
+            self.arm(_FRESH_US)
+        else:
             self.close()
             self._gone()
 
     def cut(self) -> None:
         """The deadline of a drain has passed."""
-        if self.exchange is not None:
-            self.exchange.client_gone()
         self.abort()
-        self._gone()
+        self.on_close()
 
     def on_drained(self) -> None:
         exchange = self.exchange
         if exchange is None:
-            if not self._is_lingering:
+            if self._is_lingering:
+                self.arm(_LINGER_US)
+            else:
                 self._next()
         elif exchange.is_tunnel:
             exchange.server.resume()
@@ -280,7 +312,8 @@ class Http1Downstream(Downstream):
             exchange.client_over()
             return
         # Closed and half-closed cannot be told apart; as nginx and Envoy do, a client that ends its side mid-way is
-        # taken to be gone, so that nothing is held for nobody.
+        # taken to be gone, so that nothing is held for nobody. Of requests in a row before the end all but the last are
+        # served: while some wait their turn the stream is paused, and the end is not seen.
         if exchange is not None:
             exchange.client_gone()
         if self.is_blocked and exchange is None:
@@ -291,13 +324,15 @@ class Http1Downstream(Downstream):
             self._gone()
 
     def on_close(self) -> None:
-        if self.exchange is not None:
-            self.exchange.client_gone()
+        exchange = self.exchange
         self._gone()
+        if exchange is not None:
+            exchange.client_gone()
 
     def on_deadline(self) -> None:
-        if self.exchange is not None:
-            self.exchange.client_stalled()
+        exchange = self.exchange  # a reference of its own: the call may drop the one that is kept here
+        if exchange is not None:
+            exchange.client_stalled()
         elif self._is_heading and not self._is_lingering:
             self._is_heading = False
             self._refuse(Kind.REQUEST_TIMEOUT)

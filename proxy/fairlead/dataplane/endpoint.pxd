@@ -4,6 +4,9 @@ from fairlead.balance.seam cimport Candidate
 from fairlead.engine.address cimport Address
 
 
+cdef object _NOTHING
+
+
 cdef class Tally:
     cdef public int64_t ok
     cdef public dict codes

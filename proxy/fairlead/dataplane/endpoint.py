@@ -17,8 +17,8 @@ else:
     from fairlead.balance.seam import Candidate
     from fairlead.engine.address import Address
 
+_NOTHING: Any = None  # in a field whose type leaves it out: it is set before it is used
 TCP = 1  # the "status" of a TCP session that was served
-_TTFB_WEIGHT = 8  # a new value moves the average by an eighth, as TCP does for its round-trip time (RFC 6298)
 
 
 class Tally:
@@ -43,18 +43,21 @@ class Tally:
 class LiveEndpoint(Candidate):
     """An endpoint with its live state. `address` "" stands for none: replies that Fairlead made itself."""
 
+    socket_address: Address
+    _tally: Tally  # the one used last, of the listener that is named beside it
+
     def __init__(self, address: str) -> None:
         self.address = address
         self.weight = 1
         self.in_flight = 0
-        self.socket_address = Address(address) if address else None
+        self.socket_address = Address(address) if address else _NOTHING
         self.idle: list[Any] = []  # the latest used last: what is used often stays warm, the rest times out
         self.connections = 0
         self.ttfb_us = 0
         self.is_usable = True
         self.tallies: dict[str, Tally] = {}  # by listener
-        self._listener = None
-        self._tally = None
+        self._listener = _NOTHING
+        self._tally = _NOTHING
 
     def count(self, listener: str, status: int) -> None:
         """Count one reply that `listener` gave with this endpoint's help."""
@@ -64,11 +67,11 @@ class LiveEndpoint(Candidate):
         self._tally.add(status)
 
     def observe_ttfb(self, us: int) -> None:
-        """Move the average time to the first byte of a reply."""
+        """Move the average time to the first byte of a reply by an eighth, as TCP does for its own (RFC 6298)."""
         if self.ttfb_us == 0:
             self.ttfb_us = us
         else:
-            self.ttfb_us += (us - self.ttfb_us) // _TTFB_WEIGHT
+            self.ttfb_us += (us - self.ttfb_us) >> 3
 
     def discard_idle(self) -> None:
         """Close what serves nothing: the endpoint is gone, or its idle connections have proved stale."""

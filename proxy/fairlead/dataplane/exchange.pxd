@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t
 
 from fairlead.dataplane.endpoint cimport LiveEndpoint
@@ -8,6 +9,11 @@ from fairlead.wire.body cimport Body
 from fairlead.wire.http1 cimport ReplyHead, RequestHead
 
 
+cdef object _NOTHING
+cdef bytes _EMPTY_LINE
+cdef int _ATTEMPTS
+cdef int _REPLAYABLE
+cdef int _INTERIMS
 cdef int _NO_BODY
 cdef int _LENGTH
 cdef int _CHUNKED
@@ -52,13 +58,13 @@ cdef class Exchange:
     cdef Py_ssize_t _sent_size
     cdef list _tried
     cdef object _failure
+    cdef object _retry
     cdef readonly bytes method
     cdef readonly bytes target
     cdef readonly bytes host
     cdef readonly bytes upgrade
     cdef readonly bytes request_id
     cdef int64_t _started
-    cdef int64_t _sent_at
     cdef int64_t _ttfb
     cdef int64_t _request_bytes
     cdef int64_t _reply_bytes
@@ -84,33 +90,38 @@ cdef class Exchange:
     cdef _keep_for_retry(self, list out)
     cdef _send_on(self, list out)
     cdef _dispatch(self)
+    @cython.locals(server=Upstream)
     cdef Upstream _connection(self, LiveEndpoint endpoint)
     cdef _send(self, Upstream server)
-    cdef _await_reply(self)
+    cdef _wait(self)
     cpdef object on_connected(self)
     cpdef object on_sent(self)
+    cpdef object on_sending(self)
     cpdef object on_forwarded(self)
     cpdef object on_interim(self, ReplyHead head)
     cpdef object on_reply(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef bint _pass_on(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef _begin_reply(self, ReplyHead head, bytes data, Py_ssize_t end)
     cdef bytes _reply_head(self, ReplyHead head, bint rechunk)
     cpdef object on_body(self, bytes data, Py_ssize_t start)
     cpdef object on_end(self)
     cpdef object on_lost(self, object kind)
+    cdef _go_on_without(self, object kind)
+    cdef _abandon(self)
     cdef _forward(self, list out)
     cdef _advance(self, Py_ssize_t surplus)
     cdef _finish(self, bint is_server_kept)
     cdef _detach(self, bint keep)
     cdef _leave(self, bint keep)
     cdef _note_failure(self, object kind)
-    cdef _drop_server(self, object kind)
     cdef bint _may_retry(self, object kind) except -1
     cpdef object fail(self, object kind)
     cdef _truncate(self, object kind)
     cpdef object client_gone(self)
     cpdef object client_stalled(self)
     cpdef object server_stalled(self)
-    cdef _record(self, object reason)
+    @cython.locals(now=int64_t)
+    cdef _record(self, Downstream client, object reason)
     cdef _switch(self, ReplyHead head, bytes data, Py_ssize_t end)
     cpdef object tunnel_from_client(self, bytes data)
     cpdef object tunnel_from_server(self, bytes data)

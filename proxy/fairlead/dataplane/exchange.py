@@ -8,7 +8,7 @@ exchange is recorded once.
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import cython
 
@@ -32,13 +32,15 @@ else:
 
 from fairlead.wire.http1 import Framing
 
-_ATTEMPTS: Final = 3  # endpoints that one request is sent to at most
-_REPLAYABLE: Final = 131072  # bytes of a request's body kept for a retry
-_INTERIMS: Final = 64  # 1xx replies to one request
+_ATTEMPTS = 3  # endpoints that one request is sent to at most
+_REPLAYABLE = 131072  # bytes of a request's body kept for a retry
+_INTERIMS = 64  # 1xx replies to one request
 _NO_BODY = int(Framing.NONE)  # C integers when compiled
 _LENGTH = int(Framing.LENGTH)
 _CHUNKED = int(Framing.CHUNKED)
 _UNTIL_CLOSE = int(Framing.UNTIL_CLOSE)
+_NOTHING: Any = None  # in a field whose type leaves it out: set before it is used, cleared at the end
+_EMPTY_LINE = b"\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _CHUNKED_FIELD: Final = b"Transfer-Encoding: chunked\r\n"
 _SAFE_TO_RESEND: Final = frozenset({Kind.CONNECT_FAILED, Kind.CONNECT_TIMEOUT})  # no byte reached the endpoint
@@ -46,6 +48,10 @@ _SAFE_TO_RESEND: Final = frozenset({Kind.CONNECT_FAILED, Kind.CONNECT_TIMEOUT}) 
 
 class Downstream(Stream):
     """The side that the request came on. A protocol's class overrides what the exchange calls."""
+
+    listener: LiveListener
+    host: bytes  # the client's address
+    exchange: Exchange
 
     def exchange_done(self, keep: bool) -> None:
         """The reply is written. Without `keep` the connection ends with it."""
@@ -59,6 +65,12 @@ class Downstream(Stream):
 class Upstream(Stream):
     """The side that an endpoint replies on. A protocol's class overrides what the exchange calls."""
 
+    service: LiveService
+    endpoint: LiveEndpoint
+    exchange: Exchange
+    is_connected: bool
+    is_reused: bool  # has served another exchange before
+
     def assign(self, exchange: Exchange) -> None:
         """The connection now serves `exchange`."""
         raise NotImplementedError
@@ -69,7 +81,17 @@ class Upstream(Stream):
 
 
 class Exchange:
-    """Reused from request to request: everything is set by `begin`."""
+    """Reused from request to request: everything is set by `begin`.
+
+    A call on an attribute does not keep its object alive once compiled. What may end an exchange is therefore called
+    on a local name, here and in the streams: the end takes away the last reference to it.
+    """
+
+    server: Upstream
+    _sent: list[bytes] | None  # what went out of the body, while it may have to be sent again
+    _tried: list[LiveEndpoint] | None
+    _failure: Kind | None  # of the last attempt
+    _retry: str | None  # why the next attempt is one
 
     def __init__(self) -> None:
         self.request_body = Body()
@@ -81,7 +103,7 @@ class Exchange:
         self.listener = client.listener
         self.service = service
         self.endpoint = service.nobody
-        self.server = None
+        self.server = _NOTHING
         self.method = request.method
         self.target = request.target
         self.host = request.host
@@ -95,7 +117,8 @@ class Exchange:
         self._sent_size = 0
         self._tried = None
         self._failure = None
-        self._started = monotonic_us()
+        self._retry = None
+        self._started = client.reactor.now  # of this turn: the time that a request waits for its turn is ours too
         self._ttfb = 0
         self._request_bytes = 0
         self._reply_bytes = 0
@@ -134,26 +157,33 @@ class Exchange:
         if self._sent is not None:
             self._sent.extend(out)
             self._sent_size += _size(out)
-            if self._sent_size > _REPLAYABLE:
+            if self._sent_size > _REPLAYABLE and self.server is not None:
                 self._sent = None
 
     def _send_on(self, out: list[bytes]) -> None:
         server = self.server
         if server is None:
             return
-        if not server.write_parts(out):
+        if not server.write_parts(out) and not self.is_request_done:
             self.client.pause()
-        self._await_reply()
+        self._wait()
 
-    def _await_reply(self) -> None:
-        """Arm the deadline of whoever is waited for: the client while its body is missing, else the endpoint."""
-        self._sent_at = self.client.reactor.now
-        if not self.is_request_done:
-            self.client.arm(self.listener.body_us)
+    def _wait(self) -> None:
+        """Arm the deadline of whoever is waited for, so that no side pays for what the other holds up."""
+        client = self.client
+        server = self.server
+        if self.is_request_done:
+            client.arm(self.listener.body_us if client.is_blocked else 0)
+            if server.is_connected and not self.is_reply_started:
+                server.arm(self.service.reply_us)
+        elif server.is_blocked:  # and the client is paused
+            client.arm(self.listener.body_us if client.is_blocked else 0)
+            if server.is_connected:
+                server.arm(self.listener.body_us)
         else:
-            self.client.arm(0)
-        if self.server.is_connected and not self.is_reply_started:
-            self.server.arm(self.service.reply_us)
+            client.arm(self.listener.body_us)
+            if server.is_connected and not self.is_reply_started:
+                server.arm(0)
 
     def start(self, head: bytes) -> None:
         """Send the request: `head` as the endpoint gets it."""
@@ -168,6 +198,9 @@ class Exchange:
                 break
             self._attempts += 1
             self.endpoint = endpoint
+            if self._retry is not None:
+                self.service.count_retry(self._retry)
+                self._retry = None
             server = self._connection(endpoint)
             if server is not None:
                 self._send(server)
@@ -188,6 +221,8 @@ class Exchange:
                 return server
             endpoint.connections -= 1
             server.close()
+        if self._is_fresh_only:
+            self.service.make_room(endpoint)
         server = self.service.connector(self.service, endpoint)
         if server.connect(endpoint.socket_address) != 0:
             return None
@@ -198,26 +233,36 @@ class Exchange:
     def _send(self, server: Upstream) -> None:
         self.server = server
         self.endpoint.in_flight += 1
+        self.service.is_touched = True
         server.assign(self)
-        if not self._sent:
-            accepted = server.write(self._head)
-        else:
-            accepted = server.write_parts([self._head, *self._sent])
-        if not accepted:
-            self.client.pause()
-        self._await_reply()
+        accepted = server.write_parts([self._head, *self._sent]) if self._sent else server.write(self._head)
+        if not self.is_request_done:
+            if accepted:
+                self.client.resume()  # an attempt that failed may have left it paused
+            else:
+                self.client.pause()
+        self._wait()
 
     def on_connected(self) -> None:
         """The new connection is there."""
-        self._sent_at = self.client.reactor.now
-        if not self.is_reply_started:
-            self.server.arm(self.service.reply_us)
+        self.server.arm(0)
+        self._wait()
 
     def on_sent(self) -> None:
         """What was written to the endpoint is with the kernel: the client may send more."""
-        self.client.resume()
-        if not self.is_tunnel:
-            self._await_reply()
+        if self.is_tunnel:
+            self.client.resume()
+            return
+        if not self.is_request_done:  # else the client may be paused for the requests that wait their turn
+            self.client.resume()
+        self._wait()
+
+    def on_sending(self) -> None:
+        """A part of what was written to the endpoint is with the kernel."""
+        if self.is_tunnel:
+            self.client.arm(self.listener.idle_us)
+        else:
+            self._wait()
 
     # The reply, from the endpoint to the client.
 
@@ -225,9 +270,14 @@ class Exchange:
         """A 1xx reply other than 101: passed on, but not to a 1.0 client (RFC 9110 15.2)."""
         self._interims += 1
         if self._interims > _INTERIMS:
-            self._drop_server(Kind.BAD_REPLY)
+            self.on_lost(Kind.BAD_REPLY)
         elif self.minor:
-            self.client.write(b"".join([*head.parts, b"\r\n"]))
+            interim = b"".join([*head.parts, _EMPTY_LINE])
+            self.listener.sent += len(interim)
+            if not self.client.write(interim):
+                self.server.pause()
+                self.server.arm(0)
+                self.client.arm(self.listener.body_us)
 
     def on_reply(self, head: ReplyHead, data: bytes, start: int, end: int) -> None:
         """The head of the final reply is data[start:end]."""
@@ -239,34 +289,42 @@ class Exchange:
             return
         self.is_reply_started = True
         self._is_server_kept = head.keep_alive
-        if self.minor == 0 and head.framing >= _CHUNKED or self.listener.is_draining:
+        if (self.minor == 0 and head.framing >= _CHUNKED) or self.listener.is_draining:
             self._is_client_kept = False
         if self._pass_on(head, data, start, end):
             self._finish(self._is_server_kept)
             return
+        self._begin_reply(head, data, end)
+
+    def _begin_reply(self, head: ReplyHead, data: bytes, end: int) -> None:
         rechunk = self.minor == 1 and head.framing >= _CHUNKED
         self._is_until_close = head.framing == _UNTIL_CLOSE
+        self._sent = None
         self.reply_body.begin(head.framing, head.content_length, rechunk)
         out: list[bytes] = [b""]
         offset = self.reply_body.take(data, end, out)
         if self.reply_body.is_done and not self.is_request_done:
             self._is_client_kept = False  # what is left of the request would be taken for another one
         out[0] = self._reply_head(head, rechunk)
+        self._reply_bytes = -len(out[0])  # of the body only
         self._forward(out)
         self._advance(len(data) - offset)
 
     def _pass_on(self, head: ReplyHead, data: bytes, start: int, end: int) -> bool:
-        """The usual case: one read holds the whole reply, and nothing has to be changed in it."""
+        """The usual case: one read holds the whole reply, and it goes on in one write."""
         length = head.content_length if head.framing == _LENGTH else 0
         if (
-            not head.untouched
-            or start
-            or head.framing >= _CHUNKED
+            head.framing >= _CHUNKED
             or len(data) - end != length
             or not (self._is_client_kept and self.is_request_done and self.minor)
         ):
             return False
         self._reply_bytes = length
+        if start or not head.untouched:
+            head.parts.append(_EMPTY_LINE)
+            if length:
+                head.parts.append(data[end:])
+            data = b"".join(head.parts)
         self.listener.sent += len(data)
         self.client.write(data)
         return True
@@ -306,10 +364,12 @@ class Exchange:
 
     def on_forwarded(self) -> None:
         """What was written to the client is with the kernel: the endpoint may send more."""
-        if self.server is not None:
-            self.server.resume()
-            self.server.arm(self.listener.body_us if self.is_reply_started else self.service.reply_us)
-        self.client.arm(0 if self.is_request_done else self.listener.body_us)
+        server = self.server
+        if server is not None:
+            server.resume()
+            if self.is_reply_started:
+                server.arm(self.listener.body_us)
+            self._wait()
 
     def _advance(self, surplus: int) -> None:
         body = self.reply_body
@@ -324,7 +384,7 @@ class Exchange:
             self.on_lost(Kind.UPSTREAM_RESET)
         elif self.reply_body.end():
             if self.minor:
-                self.client.write(_LAST_CHUNK)
+                self._forward([_LAST_CHUNK])
             self._finish(False)
         else:
             self._truncate(Kind.UPSTREAM_RESET)
@@ -332,27 +392,34 @@ class Exchange:
     # The end.
 
     def _finish(self, is_server_kept: bool) -> None:
+        # Recorded while the endpoint's connection is attached: should that raise, the engine ends both sides by it.
+        self._record(self.client, "")
         self._detach(is_server_kept and self.is_request_done)
-        self._record("")
         self._leave(self._is_client_kept and self.is_request_done)
 
     def _leave(self, keep: bool) -> None:
         client = self.client
-        self.client = None
-        client.exchange = None
+        self.client = _NOTHING
+        self._sent = None
         client.exchange_done(keep)
 
     def _detach(self, keep: bool) -> None:
         server = self.server
         if server is not None:
-            self.server = None
+            self.server = _NOTHING
             self.endpoint.in_flight -= 1
             server.release(keep)
 
     def on_lost(self, kind: Kind) -> None:
         """The connection to the endpoint failed or broke a rule: another endpoint, an error, or a cut reply."""
-        server = self.server
-        was_reused = server.is_reused
+        try:
+            self._go_on_without(kind)
+        except Exception:
+            self._abandon()  # a bug, or a user's policy that raises: the client must not wait for ever
+            raise
+
+    def _go_on_without(self, kind: Kind) -> None:
+        was_reused = self.server.is_reused
         self._detach(False)
         if self.is_reply_started:
             self._truncate(kind)
@@ -365,14 +432,23 @@ class Exchange:
             self.endpoint.discard_idle()
             self._is_fresh_only = True
             self._attempts -= 1
-            self.service.count_retry("stale-connection")
+            self._retry = "stale-connection"
         else:
             self._note_failure(kind)
-            self.service.count_retry(kind)
         self._dispatch()
+
+    def _abandon(self) -> None:
+        client = self.client
+        if client is None or client.exchange is not self:
+            return
+        self._detach(False)
+        client.exchange = _NOTHING
+        client.abort()
+        client.on_close()
 
     def _note_failure(self, kind: Kind) -> None:
         self._failure = kind
+        self._retry = kind
         if self._tried is None:
             self._tried = []
         self._tried.append(self.endpoint)
@@ -383,48 +459,43 @@ class Exchange:
             return False
         return kind in _SAFE_TO_RESEND or (kind is Kind.UPSTREAM_RESET and self._is_idempotent)
 
-    def _drop_server(self, kind: Kind) -> None:
-        self._detach(False)
-        if self.is_reply_started:
-            self._truncate(kind)
-        else:
-            self.fail(kind)
-
     def fail(self, kind: Kind) -> None:
         """Answer for the service: a status and `Fairlead-Error`."""
         self._detach(False)
         if self.is_reply_started:
             self._truncate(kind)
             return
-        keep = self._is_client_kept and self.is_request_done and not self.listener.is_draining
+        # A 1.0 client takes a reply that does not say keep-alive for the last one.
+        keep = self._is_client_kept and self.is_request_done and self.minor == 1 and not self.listener.is_draining
         reply = own_reply(kind, close=not keep, is_head=self.is_head)
         self.status = STATUS[kind]
         self.listener.sent += len(reply)
         self.client.write(reply)
-        self._record(kind)
+        self._record(self.client, kind)
         self._leave(keep)
 
     def _truncate(self, kind: Kind) -> None:
         """The reply cannot be completed: a reset tells the client, whatever framing it was promised."""
-        self._detach(False)
-        self._record(kind)
         client = self.client
-        client.exchange = None
-        self.client = None
+        self._detach(False)
+        self.client = _NOTHING
+        client.exchange = _NOTHING
         client.abort()
         client.on_close()
+        self._record(client, kind)
 
     def client_gone(self) -> None:
         """The client closed or vanished: everything is freed at once."""
         if self.is_tunnel:
             self._end_tunnel(Kind.CLIENT_GONE)
             return
+        client = self.client
         self._detach(False)
+        self.client = _NOTHING
+        client.exchange = _NOTHING
         if not self.is_reply_started:
             self.status = STATUS[Kind.CLIENT_GONE]
-        self._record(Kind.CLIENT_GONE)
-        self.client.exchange = None
-        self.client = None
+        self._record(client, Kind.CLIENT_GONE)
 
     def client_stalled(self) -> None:
         """The client's deadline passed: its body did not come, or it does not read its reply."""
@@ -437,9 +508,9 @@ class Exchange:
 
     def server_stalled(self) -> None:
         """The endpoint's deadline passed: the head of its reply did not come, or more of its body."""
-        self._drop_server(Kind.UPSTREAM_TIMEOUT)
+        self.on_lost(Kind.UPSTREAM_TIMEOUT)
 
-    def _record(self, reason: str) -> None:
+    def _record(self, client: Downstream, reason: str) -> None:
         listener = self.listener
         service = self.service
         now = monotonic_us()
@@ -448,7 +519,7 @@ class Exchange:
         self.endpoint.count(listener.name, self.status)
         if listener.access is not None:
             listener.access(
-                (time.time(), listener.name, service.name, self.client.host, self.method, self.target, self.host,
+                (time.time(), listener.name, service.name, client.host, self.method, self.target, self.host,
                  self.status, self.endpoint.address, self._attempts, self._request_bytes, self._reply_bytes,
                  now - self._started, self._ttfb, str(reason), self.request_id)
             )  # fmt: skip
@@ -457,13 +528,14 @@ class Exchange:
 
     def _switch(self, head: ReplyHead, data: bytes, end: int) -> None:
         if not (self.upgrade and self.is_request_done and self.minor):
-            self._drop_server(Kind.BAD_REPLY)
+            self.on_lost(Kind.BAD_REPLY)
             return
         self.is_reply_started = True
         self.is_tunnel = True
         self._is_client_kept = False
-        self.server.arm(0)
-        self._forward([b"".join([*head.parts, b"\r\n"]), data[end:]])
+        start = b"".join([*head.parts, _EMPTY_LINE])
+        self._reply_bytes = -len(start)
+        self._forward([start, data[end:]])
         self.client.arm(self.listener.idle_us)
         self.server.arm(0)
         self.client.resume()
@@ -505,11 +577,18 @@ class Exchange:
         self._end_tunnel(Kind.UPSTREAM_RESET)
 
     def _end_tunnel(self, reason: str) -> None:
-        self._detach(False)
-        self._record(reason)
+        """Close both sides. Any reason but "" resets them, so that neither takes what it got for whole.
+
+        The end of a side is read only when what came before it is with the kernel (it is paused until then), so
+        nothing that was said is lost.
+        """
+        client = self.client
         if reason:
-            self.client.abort()
+            self.server.abort()
+            client.abort()
+        self._detach(False)
         self._leave(False)
+        self._record(client, reason)
 
 
 def _size(parts: list[bytes]) -> int:

@@ -17,6 +17,7 @@ cdef class LiveListener(Acceptor):
     cdef public int64_t keepalive_us
     cdef public int64_t idle_us
     cdef public object access
+    cdef public object on_empty
 
     cpdef object opened(self)
     cpdef object closed(self)

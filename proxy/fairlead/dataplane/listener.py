@@ -33,6 +33,7 @@ class LiveListener(Acceptor):
         self.sent = 0
         self.is_draining = False
         self.access: Callable[[tuple[Any, ...]], None] | None = None
+        self.on_empty: Callable[[], None] | None = None  # called when the last connection has ended
 
     def configure(self, spec: Listener, services: dict[str, LiveService]) -> None:
         """Take on a new version of the listener; connections that are open keep what they have begun."""
@@ -45,11 +46,9 @@ class LiveListener(Acceptor):
         self.idle_us = int(spec.timeouts.idle_s * 1e6)
         self._respect_limit()
 
-    def succeed(self, other: LiveListener) -> None:
-        """Go on with the counts of the listener of the same name that this one replaces."""
-        self.connections = other.connections
-        self.received = other.received
-        self.sent = other.sent
+    def announce(self) -> None:
+        """From now on each reply is the last of its connection."""
+        self.is_draining = True
 
     def opened(self) -> None:
         """A connection was accepted."""
@@ -63,6 +62,8 @@ class LiveListener(Acceptor):
         self.active -= 1
         if self.max_connections:
             self._respect_limit()
+        if self.active == 0 and self.on_empty is not None:
+            self.on_empty()
 
     def _respect_limit(self) -> None:
         if self.max_connections and self.active >= self.max_connections:

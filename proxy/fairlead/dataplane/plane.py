@@ -6,7 +6,7 @@ the supervisor itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from fairlead.dataplane.downstream import Http1Downstream, HttpListener
@@ -16,7 +16,7 @@ from fairlead.dataplane.service import LiveService
 from fairlead.dataplane.tcp import TcpClient, TcpListener
 from fairlead.dataplane.upstream import Http1Upstream
 from fairlead.engine.reactor import Reactor
-from fairlead.model import Listener, Protocol, Service
+from fairlead.model import Listener, Protocol, Update
 
 Access = Callable[[tuple[Any, ...]], None]
 
@@ -29,10 +29,12 @@ class Plane:
         self._reactor = reactor
         self._worker = worker
         self._listeners: dict[str, LiveListener] = {}
-        self._closing: dict[str, LiveListener] = {}  # accept no more, but still have connections
+        self._closing: list[LiveListener] = []  # accept no more, but still have connections
+        self._ended: dict[str, dict[str, int]] = {}  # what listeners that are gone have counted, by name
         self._services: dict[str, LiveService] = {}
         self._unrouted = self._new_service("")
         self._access: Access | None = None
+        self._on_drained: Callable[[], None] | None = None
 
     def _new_service(self, name: str) -> LiveService:
         return LiveService(name, self._new_upstream)
@@ -51,81 +53,106 @@ class Plane:
         for listener in self._listeners.values():
             listener.access = access
 
-    @property
-    def active(self) -> int:
-        """Open downstream connections."""
-        return sum(listener.active for listener in [*self._listeners.values(), *self._closing.values()])
+    def update(self, update: Update, sockets: MutableMapping[str, int]) -> None:
+        """Take on what has changed. `sockets` has a descriptor for each listener that needs one; those used are taken.
 
-    def apply(self, services: Iterable[Service]) -> None:
-        """Take on new or changed services, each whole. Raises ConfigError when a policy cannot be loaded."""
-        for spec in services:
+        Raises ValueError when a policy cannot be loaded; then only services that came before it have changed.
+        """
+        for spec in update.services:
             service = self._services.get(spec.name) or self._new_service(spec.name)
             service.apply(spec)
             self._services[spec.name] = service
+        for listener in update.listeners:
+            self._listen(listener, sockets)
+        for name in update.gone_listeners:
+            self._unlisten(name)
+        for name in update.gone_services:
+            self._services.pop(name).close()
+        self.version = update.version
 
-    def remove_services(self, names: Iterable[str]) -> None:
-        """Forget services that no listener refers to any more; requests in flight end as they would."""
-        for name in names:
-            service = self._services.pop(name, None)
-            if service is not None:
-                service.close()
-
-    def listen(self, listener: Listener, fd: int) -> None:
-        """Accept on `fd`, or with -1 give an open listener of that name new routes, timeouts and limits."""
-        live = self._listeners.get(listener.name)
-        if live is None or fd >= 0:
-            fresh = self._new_listener(listener)
-            fresh.configure(listener, self._services)
-            fresh.access = self._access
-            if live is not None:
-                fresh.succeed(live)
-            self.unlisten(listener.name)
-            fresh.open(fd)
-            self._listeners[listener.name] = fresh
-        else:
-            live.configure(listener, self._services)
+    def _listen(self, spec: Listener, sockets: MutableMapping[str, int]) -> None:
+        """Accept on the new descriptor; without one give the open listener new routes, timeouts and limits."""
+        if spec.name not in sockets:
+            self._listeners[spec.name].configure(spec, self._services)
+            return
+        fresh = self._new_listener(spec)
+        fresh.configure(spec, self._services)
+        fresh.access = self._access
+        fresh.open(sockets[spec.name])
+        del sockets[spec.name]
+        self._unlisten(spec.name)
+        self._listeners[spec.name] = fresh
 
     def _new_listener(self, listener: Listener) -> LiveListener:
         if listener.protocol is Protocol.TCP:
             return TcpListener(self._reactor)
         return HttpListener(self._reactor, self._unrouted)
 
-    def unlisten(self, name: str) -> None:
-        """Accept no more on this listener; its connections live on."""
+    def _unlisten(self, name: str) -> None:
+        """Accept no more on this listener, once what has queued up is accepted; its connections live on."""
         listener = self._listeners.pop(name, None)
         if listener is not None:
+            listener.max_connections = 0  # what waits for a place is let in: closing the socket would reset it
+            listener.accept_all()
             listener.close()
-            listener.is_draining = True
-            self._closing[name] = listener
+            listener.announce()
+            listener.on_empty = self._emptied
+            self._closing.append(listener)
+            if not listener.active:
+                self._emptied()
 
-    def drain(self) -> None:
+    def _emptied(self) -> None:
+        """The last connection of a listener that accepts no more has ended: its counts stay."""
+        for listener in [listener for listener in self._closing if not listener.active]:
+            self._closing.remove(listener)
+            self._ended[listener.name] = _added(self._ended.get(listener.name, {}), listener.report())
+        if self._on_drained is not None and not self._closing:
+            self._on_drained()
+
+    def announce(self) -> None:
+        """Go on accepting, but let every reply say that its connection ends with it."""
+        for listener in self._listeners.values():
+            listener.announce()
+
+    def drain(self, on_drained: Callable[[], None]) -> None:
         """Stop accepting, and let every HTTP connection end at the next moment that loses nothing."""
         for name in list(self._listeners):
-            self.unlisten(name)
+            self._unlisten(name)
         for member in self._reactor.members():
             if isinstance(member, Http1Downstream):
                 member.drain()
+        self._on_drained = on_drained
+        self._emptied()
 
     def close(self) -> None:
         """The deadline passed: cut what is left."""
+        self._on_drained = None
         for name in list(self._listeners):
-            self.unlisten(name)
+            self._unlisten(name)
         for member in self._reactor.members():
             if isinstance(member, Http1Downstream | TcpClient):
                 member.cut()
-        self.remove_services(list(self._services))
+        for service in self._services.values():
+            service.close()
 
-    def report(self, everything: bool) -> dict[str, Any]:
-        """Cumulative counts since the start; without `everything` only of services that were used since the last."""
-        services = {
-            name: service.report()
-            for name, service in [*self._services.items(), ("", self._unrouted)]
-            if everything or service.is_touched
-        }
-        listeners = {**self._closing, **self._listeners}
+    def faults(self) -> dict[str, str]:
+        """What users' policies did first that they must not, by service; endpoints are then chosen at random."""
+        faults = {name: getattr(service.picker, "fault", "") for name, service in self._services.items()}
+        return {name: fault for name, fault in faults.items() if fault}
+
+    def report(self) -> dict[str, Any]:
+        """Cumulative counts since the start, of the services that were used since the last report."""
+        services = [*self._services.items(), ("", self._unrouted)]
+        listeners = dict(self._ended)
+        for listener in [*self._closing, *self._listeners.values()]:
+            listeners[listener.name] = _added(listeners.get(listener.name, {}), listener.report())
         return {
             "worker": self._worker,
             "version": self.version,
-            "listeners": {name: listener.report() for name, listener in listeners.items()},
-            "services": services,
+            "listeners": listeners,
+            "services": {name: service.report() for name, service in services if service.is_touched},
         }
+
+
+def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + value for key, value in other.items()}

@@ -8,18 +8,21 @@ forwarded as they came: nothing is decoded for one and not for the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fairlead.model import Route
 
-_Table = dict[bytes, tuple[int, Any]]
+if TYPE_CHECKING:
+    from fairlead.dataplane.service import LiveService
+
+_Table = dict[bytes, tuple[int, "LiveService"]]
 _KNOWN_HOSTS = 1024  # spellings of hosts whose tables are remembered; clients choose them, so they are bounded
 
 
 class Router:
     """Routes compiled into tables. `only` is the service when there is one route and it takes everything."""
 
-    def __init__(self, routes: Sequence[Route], services: Mapping[str, Any]) -> None:
+    def __init__(self, routes: Sequence[Route], services: Mapping[str, LiveService]) -> None:
         self._tables: dict[bytes, _Table] = {}
         self._depth = 0
         for place, route in enumerate(routes):
@@ -32,7 +35,7 @@ class Router:
         if len(routes) == 1 and not routes[0].host and self._depth == 0:
             self.only = services[routes[0].service]
 
-    def match(self, host: bytes, target: bytes) -> Any:
+    def match(self, host: bytes, target: bytes) -> LiveService | None:
         """The service for a request's host (with or without port) and target, or None."""
         if self.only is not None:
             return self.only
@@ -47,10 +50,7 @@ class Router:
     def _tables_of(self, host: bytes) -> tuple[_Table, ...]:
         """The tables whose host matches: exact, by suffix ("*.example.com" takes any depth), any."""
         name = host.lower()
-        if name.startswith(b"["):
-            name = name.partition(b"]")[0] + b"]"
-        else:
-            name = name.partition(b":")[0]
+        name = name.partition(b"]")[0] + b"]" if name.startswith(b"[") else name.partition(b":")[0]
         name = name.removesuffix(b".")
         found = [name]
         rest = name
@@ -60,7 +60,7 @@ class Router:
         found.append(b"")
         return tuple(self._tables[key] for key in found if key in self._tables)
 
-    def _search(self, tables: tuple[_Table, ...], path: bytes) -> Any:
+    def _search(self, tables: tuple[_Table, ...], path: bytes) -> LiveService | None:
         best_place = -1
         best = None
         prefix = b""

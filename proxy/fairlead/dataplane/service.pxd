@@ -25,4 +25,5 @@ cdef class LiveService:
     cdef public bint is_touched
 
     cpdef LiveEndpoint choose(self, uint64_t key, list tried)
-    cpdef object count_retry(self, str reason)
+    cpdef object make_room(self, LiveEndpoint endpoint)
+    cpdef object count_retry(self, object reason)

@@ -15,7 +15,6 @@ from fairlead import balance
 from fairlead.model import Endpoint, Service, State
 
 if cython.compiled:
-    from cython.cimports.fairlead.balance.seam import Picker
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.observe.histogram import Histogram
 else:
@@ -26,17 +25,19 @@ else:
 Connector = Callable[["LiveService", LiveEndpoint], Any]
 
 _FULL_TRIES = 16  # endpoints at their limit that a pick may meet before the service counts as full
+_UNLIMITED = 2**31 - 1
 _RETIRED = 256  # endpoints that are gone whose counts are still reported, the latest ones
 
 
 class LiveService:
     """A service with its live state. `nobody` counts what Fairlead answered without an endpoint."""
 
+    picker: Picker
+
     def __init__(self, name: str, connector: Connector) -> None:
         self.name = name
         self.connector = connector  # makes the connection that a request is sent on, not yet connected
         self.spec: Service | None = None
-        self.picker = None
         self.endpoints: dict[str, LiveEndpoint] = {}
         self.retired: dict[str, LiveEndpoint] = {}
         self.nobody = LiveEndpoint("")
@@ -52,7 +53,7 @@ class LiveService:
         previous = self.picker if self.spec is not None and self.spec.balance == spec.balance else None
         live = self._live(spec.endpoints)
         eligible = [live[e.address] for e in _eligible(spec.endpoints)]
-        self.picker = policy.build(eligible, previous)
+        self.picker = policy(eligible, previous)  # a user's policy may raise: until here only weights have changed
         self._retire(live, eligible)
         self.eligible = len(eligible)
         self.spec = spec
@@ -60,7 +61,7 @@ class LiveService:
         self.reply_us = int(spec.timeouts.reply_s * 1e6)
         self.idle_us = int(spec.timeouts.idle_s * 1e6)
         self.max_connections = spec.limits.max_connections
-        self.max_idle = spec.limits.max_idle
+        self.max_idle = spec.limits.max_idle or _UNLIMITED
         self.is_touched = True
 
     def _live(self, endpoints: Iterable[Endpoint]) -> dict[str, LiveEndpoint]:
@@ -68,12 +69,14 @@ class LiveService:
         for endpoint in endpoints:
             known = self.endpoints.get(endpoint.address)
             if known is None:
-                known = self.retired.pop(endpoint.address, None) or LiveEndpoint(endpoint.address)
+                known = self.retired.get(endpoint.address) or LiveEndpoint(endpoint.address)
             known.weight = endpoint.weight
             live[endpoint.address] = known
         return live
 
     def _retire(self, live: dict[str, LiveEndpoint], eligible: list[LiveEndpoint]) -> None:
+        for address in live:
+            self.retired.pop(address, None)
         for address, endpoint in self.endpoints.items():
             if address not in live:
                 self.retired[address] = endpoint
@@ -92,22 +95,29 @@ class LiveService:
 
     def choose(self, key: int, tried: list[Any] | None) -> LiveEndpoint | None:
         """An endpoint that may take one more request, none of `tried`; None when there is none."""
-        chosen = self.picker.pick(key, tried)
-        if chosen is None or not self.max_connections:
-            return chosen
+        chosen: Any = self.picker.pick(key, tried)  # of a picker's candidates, which are endpoints here
+        endpoint: LiveEndpoint | None = chosen
+        if endpoint is None or not self.max_connections:
+            return endpoint
         full = [] if tried is None else list(tried)
         for _ in range(_FULL_TRIES):
-            endpoint: LiveEndpoint = chosen
             if endpoint.connections < self.max_connections or endpoint.idle:
                 return endpoint
             full.append(endpoint)
             chosen = self.picker.pick(key, full)
             if chosen is None:
                 break
+            endpoint = chosen
         return None
 
+    def make_room(self, endpoint: LiveEndpoint) -> None:
+        """A new connection is wanted where an idle one would not do: at the limit it takes the place of those."""
+        if self.max_connections and endpoint.connections >= self.max_connections:
+            endpoint.discard_idle()
+
     def count_retry(self, reason: str) -> None:
-        self.retries[reason] = self.retries.get(reason, 0) + 1
+        name = str(reason)  # of a Kind its value
+        self.retries[name] = self.retries.get(name, 0) + 1
 
     def close(self) -> None:
         """The service is gone from the configuration: requests in flight end, nothing stays connected."""

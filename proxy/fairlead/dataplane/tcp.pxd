@@ -6,6 +6,10 @@ from fairlead.dataplane.service cimport LiveService
 from fairlead.engine.reactor cimport Stream
 
 
+cdef object _NOTHING
+cdef int _ATTEMPTS
+
+
 cdef class TcpListener(LiveListener):
     cdef public LiveService service
 
@@ -25,11 +29,12 @@ cdef class TcpClient(Stream):
     cdef int64_t sent
     cdef int attempts
     cdef bint is_over
-    cdef bint is_ended
 
     cpdef object next_server(self)
     cpdef object server_lost(self, object failure)
     cpdef object end(self, object reason)
+    cdef _note_failure(self, LiveEndpoint endpoint, object failure)
+    cdef _count(self, LiveEndpoint endpoint, int status, object reason)
 
 
 cdef class TcpServer(Stream):
@@ -40,3 +45,6 @@ cdef class TcpServer(Stream):
     cdef bint is_over
 
     cpdef object release(self)
+
+
+cdef _part(Stream stream, object reason)

@@ -1,12 +1,13 @@
 """L4: a client's connection and one to an endpoint, joined byte for byte with half-close in both directions.
 
 Owns a session from accept to the last close: the choice of the endpoint, the next one when a connection fails, the
-idle deadline, the counts. Invariant: a session is counted once, when its client's side ends.
+idle deadline, the counts. Invariant: a session is counted once, when both of its sides are closed.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import cython
 
@@ -25,6 +26,7 @@ else:
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.reactor import Stream, monotonic_us
 
+_NOTHING: Any = None  # in a field whose type leaves it out: set before it is used, cleared at the end
 _ATTEMPTS = 3  # endpoints that one session tries to connect to
 
 
@@ -46,12 +48,14 @@ class TcpListener(LiveListener):
 class TcpClient(Stream):
     """The client's side of a session, which owns the session."""
 
+    server: TcpServer
+
     def __init__(self, listener: TcpListener) -> None:
         super().__init__(listener.reactor)
         self.listener = listener
         self.service = listener.service
         self.host = listener.peer_host()
-        self.server: TcpServer | None = None
+        self.server = _NOTHING
         self.tried: list[LiveEndpoint] | None = None
         self.failure: Kind | None = None
         self.started = monotonic_us()
@@ -59,7 +63,6 @@ class TcpClient(Stream):
         self.sent = 0
         self.attempts = 0
         self.is_over = False  # the client will send no more
-        self.is_ended = False  # both sides are closed, or will be when all is written
 
     def next_server(self) -> None:
         """Connect to an endpoint that was not yet tried; without one the session ends."""
@@ -68,26 +71,38 @@ class TcpClient(Stream):
             if endpoint is None:
                 break
             self.attempts += 1
+            if self.failure is not None:
+                self.service.count_retry(self.failure)
+            self.service.make_room(endpoint)
             server = TcpServer(self, endpoint)
             if server.connect(endpoint.socket_address) == 0:
-                server.arm(self.service.connect_us)
                 self.server = server
+                endpoint.connections += 1
+                endpoint.in_flight += 1
+                self.service.is_touched = True
+                server.arm(self.service.connect_us)
                 return
-            server.release()
             self._note_failure(endpoint, Kind.CONNECT_FAILED)
-        self.end(self.failure or Kind.NO_ENDPOINT)
+        if self.failure is None:
+            self.failure = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
+        self.end(self.failure)
 
     def server_lost(self, failure: Kind) -> None:
         """The connection to the endpoint failed: another is tried while no byte was exchanged."""
-        if self.server.is_connected:
-            self.end(failure)
+        server = self.server
+        if server.is_connected:
+            # One that had said all it had to say has only stopped listening: its words still reach the client.
+            self.end("" if server.is_over else failure)
             return
-        endpoint = self.server.endpoint
-        self.server.release()
-        self.server = None
-        self._note_failure(endpoint, failure)
-        self.service.count_retry(failure)
-        self.next_server()
+        self.server = _NOTHING
+        server.release()
+        self._note_failure(server.endpoint, failure)
+        try:
+            self.next_server()
+        except Exception:
+            if self.fd >= 0:  # a user's policy that raises: the client must not wait for ever
+                self.end(Kind.CLIENT_GONE)
+            raise
 
     def _note_failure(self, endpoint: LiveEndpoint, failure: Kind) -> None:
         self.failure = failure
@@ -115,47 +130,45 @@ class TcpClient(Stream):
             server.shutdown_write()
 
     def on_drained(self) -> None:
-        server = self.server
-        if server is None:
-            return
         self.arm(self.listener.idle_us)
-        server.resume()
+        self.server.resume()
 
     def on_progress(self) -> None:
         self.arm(self.listener.idle_us)
 
     def on_deadline(self) -> None:
-        if self.is_ended:
-            self.abort()
-        else:
-            self.end("idle")
+        self.end("idle")
 
     def on_close(self) -> None:
-        if not self.is_ended:
-            self.end(Kind.CLIENT_GONE)
+        self.end(Kind.CLIENT_GONE)
 
     def end(self, reason: str) -> None:
-        """Close both sides and count the session. Any reason but "" resets them, so that neither takes it for whole."""
-        self.is_ended = True
+        """Close both sides and count the session. Any reason but "" resets them, so that neither takes it for whole.
+
+        The end of a side is read only when what came before it is with the kernel (it is paused until then), so
+        nothing that was said is lost.
+        """
         server = self.server
-        self.server = None
         endpoint = self.service.nobody
+        status = STATUS[Kind(reason)] if reason in STATUS else STATUS[Kind.CLIENT_GONE]
         if server is not None:
             endpoint = server.endpoint
+            if server.is_connected:
+                status = TCP
+            self.server = _NOTHING
             server.release()
-            _part(server, reason, self.listener.idle_us)
-        _part(self, reason, self.listener.idle_us)
-        self._count(endpoint, reason)
+            _part(server, reason)
+        _part(self, reason)
+        self.listener.closed()
+        self._count(endpoint, status, reason)
 
-    def _count(self, endpoint: LiveEndpoint, reason: str) -> None:
+    def _count(self, endpoint: LiveEndpoint, status: int, reason: str) -> None:
         listener = self.listener
         service = self.service
         duration = monotonic_us() - self.started
-        status = STATUS[Kind(reason)] if endpoint is service.nobody else TCP
         service.is_touched = True
         service.duration.record(duration)
         endpoint.count(listener.name, status)
-        listener.closed()
         if listener.access is not None:
             listener.access(
                 (time.time(), listener.name, service.name, self.host, b"", b"", b"", status, endpoint.address,
@@ -173,14 +186,11 @@ class TcpServer(Stream):
         self.started = monotonic_us()
         self.is_connected = False
         self.is_over = False  # the endpoint will send no more
-        endpoint.connections += 1
-        endpoint.in_flight += 1
 
     def release(self) -> None:
         """The endpoint no longer carries this session."""
         self.endpoint.connections -= 1
         self.endpoint.in_flight -= 1
-        self.client = None
 
     def on_connect(self) -> None:
         client = self.client
@@ -207,24 +217,22 @@ class TcpServer(Stream):
             client.shutdown_write()
 
     def on_drained(self) -> None:
-        if self.client is not None:
-            self.client.resume()
+        self.client.resume()
+
+    def on_progress(self) -> None:
+        client = self.client
+        client.arm(client.listener.idle_us)
 
     def on_deadline(self) -> None:
-        if self.client is None:
-            self.abort()
-        else:
-            self.close()
-            self.client.server_lost(Kind.CONNECT_TIMEOUT)
+        self.close()
+        self.client.server_lost(Kind.CONNECT_TIMEOUT)
 
     def on_close(self) -> None:
-        if self.client is not None:
-            self.client.server_lost(Kind.UPSTREAM_RESET if self.is_connected else Kind.CONNECT_FAILED)
+        self.client.server_lost(Kind.UPSTREAM_RESET if self.is_connected else Kind.CONNECT_FAILED)
 
 
-def _part(stream: Stream, reason: str, patience_us: int) -> None:
+def _part(stream: Stream, reason: str) -> None:
     if reason:
         stream.abort()
     else:
-        stream.finish()
-        stream.arm(patience_us)  # for what the kernel does not take yet
+        stream.close()

@@ -4,6 +4,7 @@ from fairlead.dataplane.exchange cimport Exchange, Upstream
 from fairlead.wire.fields cimport HeadLimits
 from fairlead.wire.http1 cimport ReplyHead
 
+cdef object _NOTHING
 cdef ReplyHead _HEAD
 cdef HeadLimits _LIMITS
 

@@ -6,6 +6,8 @@ that shows any is closed (RFC 9112 9.2).
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 
 from fairlead.errors import Kind
@@ -25,6 +27,7 @@ else:
     from fairlead.wire.fields import HeadLimits
     from fairlead.wire.http1 import ReplyHead, parse_reply
 
+_NOTHING: Any = None  # in a field whose type leaves it out: set before it is used, cleared at the end
 _HEAD = ReplyHead()  # valid until the next reply of this worker is parsed
 _LIMITS = HeadLimits(max_head_bytes=65536, max_fields=200)  # endpoints are trusted with more than clients
 
@@ -36,7 +39,7 @@ class Http1Upstream(Upstream):
         super().__init__(reactor)
         self.service = service
         self.endpoint = endpoint
-        self.exchange = None
+        self.exchange = _NOTHING
         self.is_connected = False
         self.is_reused = False
         self._buffer = b""
@@ -48,7 +51,7 @@ class Http1Upstream(Upstream):
 
     def release(self, keep: bool) -> None:
         endpoint = self.endpoint
-        self.exchange = None
+        self.exchange = _NOTHING
         if (
             keep
             and self.fd >= 0
@@ -56,6 +59,7 @@ class Http1Upstream(Upstream):
             and not self.error
             and endpoint.is_usable
             and len(endpoint.idle) < self.service.max_idle
+            and (self.is_quiet() or not self.has_news())
         ):
             self.resume()
             self.arm(self.service.idle_us)
@@ -67,8 +71,9 @@ class Http1Upstream(Upstream):
     def on_connect(self) -> None:
         self.is_connected = True
         self.service.connect.record(monotonic_us() - self._started)
-        if self.exchange is not None:
-            self.exchange.on_connected()
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.on_connected()
 
     def on_data(self, data: bytes) -> None:
         exchange = self.exchange
@@ -123,8 +128,14 @@ class Http1Upstream(Upstream):
             exchange.on_lost(Kind.UPSTREAM_RESET if self.is_connected else Kind.CONNECT_FAILED)
 
     def on_drained(self) -> None:
-        if self.exchange is not None:
-            self.exchange.on_sent()
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.on_sent()
+
+    def on_progress(self) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.on_sending()
 
     def on_deadline(self) -> None:
         exchange = self.exchange
@@ -138,6 +149,5 @@ class Http1Upstream(Upstream):
     def _forget(self) -> None:
         """An idle connection has ended, spoken out of turn or grown old."""
         self.close()
-        if self in self.endpoint.idle:
-            self.endpoint.idle.remove(self)
-            self.endpoint.connections -= 1
+        self.endpoint.connections -= 1
+        self.endpoint.idle.remove(self)
