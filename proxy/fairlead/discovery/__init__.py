@@ -1,0 +1,43 @@
+"""Where a service's endpoints come from: the sources by scheme. A new one is a file here and a line in `SOURCES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from fairlead.discovery import dns, file, static
+from fairlead.discovery.seam import Found, Source
+
+__all__ = ["SOURCES", "Found", "Source", "parse"]
+
+SOURCES: Final[Mapping[str, Callable[[str, int, Path], Source]]] = {
+    "": static.parse,
+    "dns": dns.parse,
+    "file": file.parse,
+}
+
+
+def parse(text: str, weight: int, base_dir: Path) -> Source:
+    """The source that `text` names; paths are relative to `base_dir`.
+
+    Raises ValueError, saying what is wrong and what would be right.
+    """
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme.lower() in SOURCES:
+        return SOURCES[scheme.lower()](text, weight, base_dir)
+    if rest.startswith("//"):
+        raise ValueError(_unknown(scheme, rest))
+    return SOURCES[""](text, weight, base_dir)
+
+
+def _unknown(scheme: str, rest: str) -> str:
+    forms = ["IP:PORT", "unix:/PATH", *(f"{known}://..." for known in SOURCES if known)]
+    known = f"use {', '.join(forms[:-1])} or {forms[-1]}"
+    if scheme == "k8s":
+        return f"k8s:// is not supported yet; {known}"
+    if scheme == "unix":
+        return f"a Unix socket is written unix:{rest[2:]}"
+    meant = get_close_matches(scheme, [known for known in SOURCES if known], n=1)
+    return f"{scheme}:// is no source of endpoints; " + (f"did you mean {meant[0]}://?" if meant else known)

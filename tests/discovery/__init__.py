@@ -1,0 +1,1 @@
+"""Tests of discovery, and the fake world that they share."""
