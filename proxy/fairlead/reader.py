@@ -1,0 +1,223 @@
+"""A configuration document to settings: what each field may say, and what the fields mean together.
+
+Owns the names that must exist, the addresses that only one may have, and the sources and policies that must be there.
+Never touches the network or the loop, so that checking a file is the same reading as starting with it. Every method
+goes on after a problem, so that one reading finds them all; None means that it has complained.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from fairlead import balance, discovery
+from fairlead.discovery import Source
+from fairlead.discovery.address import bind_address
+from fairlead.fields import build, integer, members, read_group, read_weight
+from fairlead.model import Listener, Protocol, Route
+from fairlead.routes import Reach, parse_host, parse_path
+from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, ServiceSettings, Settings
+from fairlead.yaml_nodes import Value, quoted, suggest
+
+OFF: Final = ("", "off")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", re.ASCII)
+_STREAMS: Final = ("stdout", "stderr")
+_AUTO: Final = "auto"
+_MAX_WORKERS: Final = 1024
+
+_T = TypeVar("_T")
+
+
+class Reader:
+    """One reading of one document. The methods with a `value` read the field of their name."""
+
+    def __init__(self, base_dir: Path) -> None:
+        self._base_dir = base_dir
+        self._services: Collection[str] = ()
+        self._binds: dict[str, Value] = {}
+
+    def settings(self, root: Value) -> Settings | None:
+        """All of it."""
+        services = _given(root).get("services")
+        self._services = _given(services) if services else ()
+        readers = {
+            "listeners": lambda value: self._by_name(value, self._listener),
+            "services": lambda value: self._by_name(value, self._service),
+            "admin": self._admin,
+            "workers": lambda value: _checked(value, parse_workers),
+            "access_log": self._access_log,
+        }
+        settings = build(Settings, read_group(root, Settings, readers))
+        if settings and (shared := self._binds.get(settings.admin.bind)) and not settings.admin.bind.endswith(":0"):
+            shared.complain("is where the admin server listens; choose another, or set admin.bind")
+        return settings
+
+    def _by_name(self, value: Value, read: Callable[[str, Value], _T | None]) -> dict[str, _T] | None:
+        named = value.mapping()
+        if value.is_mapping and not named:
+            value.complain("is empty; add at least one, NAME: {...}")
+        found = {}
+        for name, inner in named.items():
+            if not _NAME.fullmatch(name):
+                inner.complain("has a name that would not do in metrics and logs; use letters, digits and . _ - /")
+            item = read(name, inner)
+            if item is not None:
+                found[name] = item
+        return found
+
+    def _listener(self, name: str, value: Value) -> Listener | None:
+        readers = {"bind": self._bind, "routes": self._routes, "service": self._service_name}
+        found = read_group(value, Listener, readers)
+        protocol = found.get("protocol", None if "protocol" in _given(value) else Protocol.HTTP)
+        if protocol is Protocol.TCP:
+            self._pass_sessions(value)
+        elif protocol is Protocol.HTTP and (value.is_mapping or value.is_null):
+            self._route_requests(value, found)
+        return build(Listener, found, name=name)
+
+    def _pass_sessions(self, value: Value) -> None:
+        given = _given(value)
+        if "routes" in given:
+            given["routes"].complain("is for http listeners; a tcp listener has one service: NAME")
+        if "service" not in given:
+            value.complain("has no service; a tcp listener needs service: NAME")
+
+    def _route_requests(self, value: Value, found: dict[str, Any]) -> None:
+        """Of an http listener's `service`, which is short for a single route that takes everything, make that route."""
+        given = _given(value)
+        if "routes" in given and "service" in given:
+            given["service"].complain("is given beside routes; make it the last of them: - {service: NAME}")
+        elif "routes" not in given and "service" not in given:
+            value.complain("has no routes; add routes: [{service: NAME}], or service: NAME for all requests")
+        service = found.pop("service", None)
+        if service is not None:
+            found["routes"] = (Route(service=service),)
+
+    def _bind(self, value: Value) -> str | None:
+        bind = _checked(value, lambda text: bind_address(text, self._base_dir))
+        if bind is None or bind.endswith(":0"):
+            return bind  # any free port: never the same twice
+        if bind in self._binds:
+            other = self._binds[bind]
+            value.complain(f"is the address of {other.field} in line {other.line}, too; choose another")
+        else:
+            self._binds[bind] = value
+        return bind
+
+    def _routes(self, value: Value) -> tuple[Route, ...]:
+        reach = Reach()
+        routes = []
+        for item in value.items():
+            route = self._route(item)
+            if route is not None:
+                routes.append(route)
+                if hidden := reach.add(route, item.line):
+                    item.complain(hidden)
+        if value.is_list and not value.items():
+            value.complain("is empty; add at least {service: NAME}")
+        return tuple(routes)
+
+    def _route(self, value: Value) -> Route | None:
+        readers = {
+            "service": self._service_name,
+            "host": lambda inner: _checked(inner, parse_host),
+            "path": lambda inner: _checked(inner, parse_path),
+        }
+        found = read_group(value, Route, readers)
+        bad = set(_given(value)) & {member.name for member in members(Route)} - found.keys()
+        return None if bad else build(Route, found)  # with a default in the place of what is wrong it would mislead
+
+    def _service_name(self, value: Value) -> str | None:
+        name = value.text()
+        if name is None or name in self._services:
+            return name
+        value.complain(f"there is no service {quoted(name)}; {suggest(name, self._services)}")
+        return None
+
+    def _service(self, name: str, value: Value) -> ServiceSettings | None:
+        readers = {
+            "sources": self._sources,
+            "balance": lambda inner: _checked(inner, lambda text: parse_balance(text, self._base_dir)),
+        }
+        return build(ServiceSettings, read_group(value, ServiceSettings, readers), name=name)
+
+    def _sources(self, value: Value) -> tuple[Source, ...]:
+        found: dict[str, Source] = {}
+        for item in value.items() if value.is_list else [value]:
+            source = self._source(item)
+            if source is not None and source.text in found:
+                item.complain(f"{source.text} is listed twice; remove one, or give it a weight")
+            elif source is not None:
+                found[source.text] = source
+        if value.is_list and not value.items():
+            value.complain("is empty; list at least one, such as 10.0.0.1:8080")
+        return tuple(found.values())
+
+    def _source(self, value: Value) -> Source | None:
+        weight = 1
+        if value.is_mapping:
+            given = value.mapping(("address", "weight"))
+            if "weight" in given:
+                weight = read_weight(given["weight"])
+            if "address" not in given:
+                value.complain("has no address; write {address: IP:PORT}")
+                return None
+            value = given["address"]
+        return _checked(value, lambda text: discovery.parse(text, weight, self._base_dir))
+
+    def _admin(self, value: Value) -> Admin | None:
+        if not value.is_mapping and not value.is_null and value.text() in OFF:
+            return Admin(bind="")
+        readers = {"bind": lambda inner: _checked(inner, lambda text: parse_admin(text, self._base_dir))}
+        return build(Admin, read_group(value, Admin, readers))
+
+    def _access_log(self, value: Value) -> AccessLog | None:
+        readers = {"to": lambda inner: _checked(inner, self._log_target)}
+        return build(AccessLog, read_group(value, AccessLog, readers))
+
+    def _log_target(self, text: str) -> str:
+        if text in OFF:
+            return ""
+        return text if text in _STREAMS else str(self._base_dir / text)
+
+
+def parse_balance(text: str, base_dir: Path) -> str:
+    """A policy's name, or FILE.py:CLASS as it is now (`balance.pinned`). Raises ValueError saying what is wrong."""
+    try:
+        return balance.pinned(text, base_dir)
+    except ValueError as error:
+        meant = get_close_matches(text, balance.POLICIES, n=1)
+        raise ValueError(f"{error}; did you mean {meant[0]!r}?" if meant else str(error)) from error
+
+
+def parse_admin(text: str, base_dir: Path) -> str:
+    """Where the admin server listens; "" for nowhere. Raises ValueError saying what is wrong."""
+    return "" if text in OFF else bind_address(text, base_dir)
+
+
+def parse_workers(text: str) -> int:
+    """How many worker processes. Raises ValueError saying what is wrong."""
+    if text == _AUTO:
+        return AUTO_WORKERS
+    if not text.isdecimal() or not 1 <= integer(text) <= _MAX_WORKERS:
+        raise ValueError(f"is {quoted(text)}, and must be auto or from 1 to {_MAX_WORKERS}")
+    return integer(text)
+
+
+def _checked(value: Value, parse: Callable[[str], _T]) -> _T | None:
+    text = value.text()
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        value.complain(str(error))
+        return None
+
+
+def _given(value: Value) -> dict[str, Value]:
+    """The values of a mapping; what is none has none, and is complained of where it is read."""
+    return value.mapping() if value.is_mapping else {}

@@ -1,0 +1,78 @@
+"""What can be configured beyond what both planes share (model.py): frozen groups, each field with a sentence.
+
+A field's key in the file is its name without `_s`; its type, default and `doc` are what the reader, the effective
+configuration and the reference page are made of. Nothing here reads anything. Invariant: a value of these types has
+been checked, and holds every default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, final
+
+from fairlead.discovery import Source
+from fairlead.model import Listener, ServiceLimits, ServiceTimeouts
+
+AUTO_WORKERS: Final = 0
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """Where a service's endpoints come from, and how one of them is chosen."""
+
+    name: str
+    sources: tuple[Source, ...] = field(
+        metadata={"key": "endpoints", "doc": "where they are: one source or a list of them, see below"}
+    )
+    balance: str = field(default="round-robin", metadata={"doc": "how one of them is chosen, see below"})
+    timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
+    limits: ServiceLimits = field(default_factory=ServiceLimits)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """Where Fairlead answers about itself: health, metrics, its configuration and state."""
+
+    bind: str = field(default="127.0.0.1:9900", metadata={"doc": "as a listener's; off for none"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """What happens between SIGTERM and exit: first readiness fails and all goes on, then what is in flight may end."""
+
+    delay_s: float = field(
+        default=5.0, metadata={"doc": "accepting goes on after SIGTERM, while others learn that this proxy is going"}
+    )
+    limit_s: float = field(
+        default=30.0, metadata={"doc": "from the end of the delay to the closing of what is still in flight"}
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLog:
+    """A line for each request or TCP session. It never blocks the traffic: lines that nobody takes are dropped."""
+
+    to: str = field(default="", metadata={"doc": "stdout, stderr or the path of a file; off for none"})
+    format: Literal["json", "text"] = field(default="json", metadata={"doc": "for machines or for people"})
+    sample: float = field(default=1.0, metadata={"doc": "the share that is written", "min": 0, "max": 1})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A whole configuration."""
+
+    listeners: Mapping[str, Listener] = field(metadata={"doc": "the addresses to accept on, by name"})
+    services: Mapping[str, ServiceSettings] = field(metadata={"doc": "the endpoints to pass on to, by name"})
+    admin: Admin = Admin()
+    workers: int = field(
+        default=AUTO_WORKERS,
+        metadata={"doc": "processes for the traffic; auto: as many as cores may be used (affinity, quota)"},
+    )
+    drain: Drain = Drain()
+    access_log: AccessLog = AccessLog()
