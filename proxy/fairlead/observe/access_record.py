@@ -1,0 +1,110 @@
+"""The record of one exchange and the line that it becomes: fields are declared here, once.
+
+Pure: no files, no clock. A line is ASCII without control characters: every string is escaped as JSON does, bytes read
+as Latin-1 so that nothing is lost and nothing can fail to decode. Long values are cut and then end in "...", so that a
+line is at most PIPE_BUF bytes long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quote
+from typing import Any, Final
+
+# What the data plane records, in the order of FIELDS.
+Record = tuple[float, str, str, bytes, bytes, bytes, bytes, int, str, int, int, int, int, int, str, bytes]
+
+_TCP: Final = 1  # the status of a TCP session that was served, which has none
+
+
+def _time(at: float) -> str:
+    seconds, us = divmod(round(at * 1_000_000), 1_000_000)
+    return f'"{_second(seconds)}.{us:06}Z"'
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _status(status: int) -> str:
+    return "null" if status == _TCP else str(status)
+
+
+def _ms(us: int) -> str:
+    return f"{us / 1000:.3f}"
+
+
+def _text(limit: int) -> Callable[[str], str]:
+    """A JSON string of at most `limit` characters, with its quotes."""
+
+    def encode(text: str) -> str:
+        if len(text) <= limit - 2:
+            encoded = quote(text)
+            if len(encoded) <= limit:
+                return encoded
+        return _cut(text, limit - 5)
+
+    return encode
+
+
+def _cut(text: str, room: int) -> str:
+    encoded = quote(text[:room])
+    if len(encoded) > room + 2:
+        encoded = quote(text[: room // 12])  # no character needs more than "\ud83d\ude00"
+    return encoded[:-1] + '..."'
+
+
+def _bytes(limit: int) -> Callable[[bytes], str]:
+    encode = _text(limit)
+    return lambda value: encode(value.decode("latin-1"))
+
+
+FIELDS: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
+    ("time", _time),  # when the exchange ended; RFC 3339, UTC
+    ("listener", _text(256)),
+    ("service", _text(256)),
+    ("client", _bytes(64)),
+    ("method", _bytes(32)),
+    ("target", _bytes(2048)),
+    ("host", _bytes(256)),
+    ("status", _status),
+    ("endpoint", _text(256)),
+    ("attempts", str),
+    ("request_bytes", str),
+    ("reply_bytes", str),
+    ("duration_ms", _ms),
+    ("ttfb_ms", _ms),
+    ("reason", _text(64)),
+    ("request_id", _bytes(128)),
+)
+
+_NAMES: Final = tuple(name for name, _ in FIELDS)
+_ENCODERS: Final = tuple(encode for _, encode in FIELDS)
+_JSON: Final = "{" + ",".join(f'"{name}":%s' for name in _NAMES) + "}\n"
+_PLAIN: Final = (
+    "%(time)s %(client)s %(listener)s %(service)s %(endpoint)s %(method)s %(host)s %(target)s %(status)s"
+    " %(duration_ms)sms ttfb=%(ttfb_ms)sms in=%(request_bytes)s out=%(reply_bytes)s attempts=%(attempts)s"
+    " reason=%(reason)s id=%(request_id)s\n"
+)
+
+
+def _json_line(record: Record) -> bytes:
+    return (_JSON % tuple([encode(value) for encode, value in zip(_ENCODERS, record, strict=True)])).encode("ascii")
+
+
+def _text_line(record: Record) -> bytes:
+    """Words between spaces, always the same number of them: "-" stands for what is empty, \\u0020 for a space."""
+    values = {name: _word(encode(value)) for (name, encode), value in zip(FIELDS, record, strict=True)}
+    return (_PLAIN % values).encode("ascii")
+
+
+def _word(encoded: str) -> str:
+    if encoded in ('""', "null"):
+        return "-"
+    return encoded[1:-1].replace(" ", "\\u0020") if encoded[0] == '"' else encoded
+
+
+LINES: Final[Mapping[str, Callable[[Record], bytes]]] = {"json": _json_line, "text": _text_line}
