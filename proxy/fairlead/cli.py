@@ -1,0 +1,109 @@
+"""The command `fairlead`: run, check, demo.
+
+Owns the options and the exit status: 0 for success, 2 for a configuration or a command line that cannot be used, with
+every reason on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import fairlead
+from fairlead import config
+from fairlead.control.logs import configure_logging
+from fairlead.errors import ConfigError
+from fairlead.settings import AUTO_WORKERS
+
+_DEFAULT_FILE: Final = "fairlead.yaml"
+_BALANCE: Final = "round-robin"
+_ADMIN: Final = config.Admin().bind
+_ONE_LINER: Final = ("tcp", "balance", "workers", "admin")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        status: int = options.run(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead", description="A load-balancing proxy for TCP and HTTP.")
+    parser.add_argument("--version", action="version", version=f"fairlead {fairlead.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="serve", description="Serve what a file or the options say."))
+    check = commands.add_parser("check", help="check a configuration", description="Check a configuration file.")
+    check.add_argument("-c", "--config", type=Path, default=Path(_DEFAULT_FILE), metavar="FILE")
+    check.set_defaults(run=_check)
+    demo = commands.add_parser("demo", help="see it at work", description="Backends, proxy and traffic, all embedded.")
+    demo.add_argument("--seconds", type=float, default=0.0, help="end after this time (default: when interrupted)")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"the configuration (default: {_DEFAULT_FILE})")
+    run.add_argument("--listen", action="append", metavar="ADDRESS", help="accept here, as 127.0.0.1:8080")
+    run.add_argument("--to", action="append", metavar="ADDRESS", help="forward to this endpoint; give it several times")
+    run.add_argument(
+        "--tcp", action="store_true", default=None, help="forward TCP connections instead of HTTP requests"
+    )
+    run.add_argument("--balance", metavar="POLICY", help=f"how an endpoint is chosen (default: {_BALANCE})")
+    run.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one for each core)")
+    run.add_argument("--admin", metavar="ADDRESS", help=f"admin server, or off (default: {_ADMIN})")
+    run.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Here and not above: `fairlead check` needs neither the engine nor the loop.
+    from fairlead import main as composition
+
+    settings, path = _settings(options)
+    configure_logging()
+    return composition.run(settings, path)
+
+
+def _settings(options: argparse.Namespace) -> tuple[config.Settings, Path | None]:
+    if options.listen or options.to:
+        return _from_options(options), None
+    stray = [f"--{name}" for name in _ONE_LINER if getattr(options, name) is not None]
+    if stray:
+        raise ConfigError([f"{option}: goes with --listen and --to; a file says it itself" for option in stray])
+    path = options.config or Path(_DEFAULT_FILE)
+    if options.config is None and not path.exists():
+        raise ConfigError([f"{path}: is not here; give -c FILE, or --listen ADDRESS --to ADDRESS"])
+    return config.load(path), path.absolute()
+
+
+def _from_options(options: argparse.Namespace) -> config.Settings:
+    if options.config:
+        raise ConfigError(["--config: cannot be given together with --listen and --to; write them into the file"])
+    return config.one_liner(
+        options.listen or [],
+        options.to or [],
+        tcp=bool(options.tcp),
+        balance=options.balance or _BALANCE,
+        workers=AUTO_WORKERS if options.workers is None else options.workers,
+        admin=_ADMIN if options.admin is None else options.admin,
+        base_dir=Path.cwd(),
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    settings = config.load(options.config)
+    print(f"{options.config}: good: {len(settings.listeners)} listeners, {len(settings.services)} services")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from fairlead.demo import run
+
+    return run(options.seconds)

@@ -1,0 +1,203 @@
+"""The services as their sources describe them now: one task for each source, one value for each service.
+
+Owns the tasks that watch sources. Never speaks to workers. Invariants: the last good endpoints of a source stand until
+it gives others; a source that a new configuration keeps is not disturbed; a service changes its version when, and only
+when, it changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+from fairlead.config import ServiceSettings
+from fairlead.discovery import Found, Source
+from fairlead.model import Endpoint, Service
+from fairlead.observe.status import SourceStatus
+
+_log = logging.getLogger("fairlead.discovery")
+
+_RESTART_S: Final = 1.0  # a source that failed by a bug of its own is started again after this
+
+Tell = Callable[[str, str, str], None]  # kind, subject, text of an event
+
+
+class Services:
+    """Follows the sources of all services. `on_change` is called, from the loop, after each change of `current`.
+
+    A configuration is taken on in three steps: `prepare`, `first_found`, `configure`. Until the last the old is in
+    force and followed as ever, so that no service is without endpoints only because it has new sources.
+    """
+
+    def __init__(self, on_change: Callable[[], None], tell: Tell) -> None:
+        self._on_change = on_change
+        self._tell = tell
+        self._followed: dict[str, _Followed] = {}
+        self._heard = asyncio.Event()
+        self._versions = count(1)
+        self._group: asyncio.TaskGroup | None = None
+        self.current: dict[str, Service] = {}
+
+    async def run(self) -> None:
+        """Own the tasks until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for followed in self._followed.values():
+                    followed.start(self._group)
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+
+    def prepare(self, settings: Mapping[str, ServiceSettings]) -> None:
+        """Follow the sources of these services, too."""
+        for name, service in settings.items():
+            followed = self._followed.setdefault(name, _Followed(name, self._found, self._tell))
+            followed.prepare(service)
+            if self._group is not None:
+                followed.start(self._group)
+
+    async def first_found(self, limit_s: float) -> None:
+        """Wait until every source has said something, but no longer than this. Only one may wait at a time."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while self._unheard():
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            silent = ", ".join(self._unheard())
+            _log.warning("%s: nothing was heard of it within %g s; going on without", silent, limit_s)
+
+    def configure(self, settings: Mapping[str, ServiceSettings]) -> None:
+        """These services and no others are in force and followed from now on."""
+        for name in self._followed.keys() - settings.keys():
+            self._followed.pop(name).stop()
+            self.current.pop(name, None)
+        self.prepare(settings)
+        for name, service in settings.items():
+            self._followed[name].configure(service)
+            self._update(name)
+
+    def status(self) -> dict[str, list[SourceStatus]]:
+        return {name: self._followed[name].status() for name in self.current}
+
+    def _unheard(self) -> list[str]:
+        return [text for followed in self._followed.values() for text in followed.unheard()]
+
+    def _found(self, name: str) -> None:
+        self._heard.set()
+        if name in self.current and self._update(name):
+            self._on_change()
+
+    def _update(self, name: str) -> bool:
+        service = self._followed[name].service()
+        was = self.current.get(name)
+        if was is not None and replace(was, version=0) == service:
+            return False
+        self.current[name] = replace(service, version=next(self._versions))
+        return True
+
+
+class _Followed:
+    """A service and the tasks that watch its sources: those in force, and those that are to be."""
+
+    def __init__(self, name: str, on_found: Callable[[str], None], tell: Tell) -> None:
+        self._name = name
+        self._on_found = on_found
+        self._tell = tell
+        self._settings: ServiceSettings | None = None
+        self._wanted: set[Source] = set()
+        self._found: dict[Source, Found] = {}
+        self._since: dict[Source, float] = {}
+        self._tasks: dict[Source, asyncio.Task[None]] = {}
+
+    def prepare(self, settings: ServiceSettings) -> None:
+        self._wanted.update(settings.sources)
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        for source in self._wanted - self._tasks.keys():
+            self._tasks[source] = group.create_task(self._follow(source))
+
+    def configure(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._wanted = set(settings.sources)
+        for source in self._tasks.keys() - self._wanted:
+            self._tasks.pop(source).cancel()
+            self._found.pop(source, None)
+            self._since.pop(source, None)
+
+    def stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+
+    def unheard(self) -> list[str]:
+        """The sources that have not said anything yet."""
+        return [f"service {self._name}: {source.text}" for source in self._wanted - self._found.keys()]
+
+    def service(self) -> Service:
+        """The service now: the endpoints of all sources in their order; an address that two give is taken once."""
+        assert self._settings is not None
+        endpoints: dict[str, Endpoint] = {}
+        for source in self._settings.sources:
+            for endpoint in self._found.get(source, Found(())).endpoints:
+                endpoints.setdefault(endpoint.address, endpoint)
+        settings = self._settings
+        return Service(
+            name=self._name,
+            balance=settings.balance,
+            endpoints=tuple(endpoints.values()),
+            timeouts=settings.timeouts,
+            limits=settings.limits,
+        )
+
+    def status(self) -> list[SourceStatus]:
+        assert self._settings is not None
+        statuses = []
+        for source in self._settings.sources:
+            found = self._found.get(source, Found((), "nothing was heard of it yet"))
+            since = self._since.get(source, 0.0)
+            statuses.append(
+                SourceStatus(text=source.text, endpoints=len(found.endpoints), problem=found.problem, since=since)
+            )
+        return statuses
+
+    async def _follow(self, source: Source) -> None:
+        while True:
+            try:
+                async with aclosing(source.watch()) as changes:
+                    async for found in changes:
+                        self._take(source, found)
+            except Exception as error:  # the root of the task: a bug in a source must not take the others along
+                _log.exception("service %s: watching %s failed", self._name, source.text)
+                if _is_ending():
+                    return  # it was told to end, and has failed to do just that
+                last = self._found.get(source, Found(()))
+                self._take(source, replace(last, problem=f"{type(error).__name__}: {error}"))
+            await asyncio.sleep(_RESTART_S)
+
+    def _take(self, source: Source, found: Found) -> None:
+        before = self._found.get(source, Found(()))
+        self._found[source] = found
+        self._since[source] = time.time()
+        if found.problem != before.problem:
+            self._tell_problem(source, found)
+        self._on_found(self._name)
+
+    def _tell_problem(self, source: Source, found: Found) -> None:
+        if found.problem:
+            kept = f"; its last {len(found.endpoints)} endpoints stand" if found.endpoints else ""
+            _log.warning("service %s: %s: %s%s", self._name, source.text, found.problem, kept)
+            self._tell("source-failed", self._name, f"{source.text}: {found.problem}")
+        else:
+            _log.info("service %s: %s answers again", self._name, source.text)
+            self._tell("source-recovered", self._name, source.text)
+
+
+def _is_ending() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
