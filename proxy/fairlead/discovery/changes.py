@@ -18,7 +18,9 @@ from typing import Final, final
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
-_STEP_MS: Final = 50  # changes that follow each other this closely are one; also how soon a closed watch ends
+# Changes that follow each other this closely are one; also how soon a closed watch ends. The thread wakes this often,
+# which costs a worker on the same core: at 50 ms the p99 of 5,000 requests/s showed it.
+_STEP_MS: Final = 200
 _DEBOUNCE_MS: Final = 500  # but a file that is written all the time is looked at this often
 _POLL_MS = 1000  # when the kernel gives no more inotify instances (128 for a user by default); sees whole seconds
 _MAX_LINKS: Final = 40  # as many as the kernel follows
