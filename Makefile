@@ -12,7 +12,7 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit build venv compare soak docs clean
+.PHONY: help demo test check lint types unit interpreted build venv compare soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help: ## this list
 demo: build ## three backends, the proxy and traffic, live in this terminal (ARGS="--seconds 30")
 	@$(VENV)/bin/fairlead demo $(ARGS)
 
-test: lint types unit ## all that must be green: lint, types and tests
+test: lint types unit interpreted ## all that must be green: lint, types and tests
 
 check: test ## the same
 
@@ -36,6 +36,10 @@ types: build
 unit: build
 	@echo "== pytest"
 	@$(PY) -m pytest $(ARGS)
+
+interpreted: build # the same text without the compiler: the engine is compiled, the rest is what a debugger sees
+	@echo "== pytest, the data plane interpreted"
+	@FAIRLEAD_INTERPRETED=1 $(PY) -m pytest tests/dataplane tests/control
 
 compare: build ## CPU, latency and memory beside nginx, HAProxy and Envoy (ARGS="--quick")
 	@scripts/apt-install nginx-light libnginx-mod-stream haproxy wrk nghttp2-client
