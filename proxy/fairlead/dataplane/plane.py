@@ -1,7 +1,7 @@
 """The data plane of one worker: what a snapshot describes, running.
 
-Owns the services and listeners of the worker, and their report. Applies a change whole or not at all; never talks to
-the supervisor itself.
+Owns the services and listeners of the worker, and their report. Applies each service and each listener whole or
+not at all; never talks to the supervisor itself.
 """
 
 from __future__ import annotations
