@@ -20,6 +20,7 @@ class Recorder(Stream):
         super().__init__(reactor)
         self.events: list[str] = []
         self.received = b""
+        self.is_last = False
         self.changed = asyncio.Event()
 
     def note(self, event: str) -> None:
@@ -31,6 +32,7 @@ class Recorder(Stream):
 
     def on_data(self, data: bytes) -> None:
         self.received += data
+        self.is_last = self.is_ending()
         self.note("data")
 
     def on_eof(self) -> None:
@@ -105,7 +107,47 @@ async def test_data_and_an_end_in_one_event_are_told_in_order(reactor: Reactor) 
     await stream.until(lambda: "eof" in stream.events)
     assert stream.events == ["data", "eof"]
     assert stream.received == b"last words"
+    assert stream.is_last
     stream.close()
+
+
+async def test_urgent_data_does_not_cut_what_follows_it(reactor: Reactor) -> None:
+    stream, client = pair(reactor)
+    client.sendall(b"before")
+    client.send(b"!", socket.MSG_OOB)  # a read stops short of it; it is not a part of the stream
+    client.sendall(b"after")
+    client.close()
+    await stream.until(lambda: "eof" in stream.events)
+    assert stream.received == b"beforeafter"
+    stream.close()
+
+
+async def test_data_after_urgent_data_needs_no_new_edge(reactor: Reactor) -> None:
+    stream, client = pair(reactor)
+    client.sendall(b"before")
+    client.send(b"!", socket.MSG_OOB)
+    client.sendall(b"after")
+    await stream.until(lambda: stream.received == b"beforeafter")
+    client.close()
+    stream.close()
+
+
+async def test_the_end_goes_with_the_last_bytes(reactor: Reactor) -> None:
+    stream, client = pair(reactor)
+    before = segments(client)
+    stream.end_follows()
+    stream.write(b"last words")
+    stream.shutdown_write()
+    assert b"".join(iter(lambda: client.recv(100), b"")) == b"last words"
+    assert segments(client) == before + 1
+    stream.close()
+    client.close()
+
+
+def segments(sock: socket.socket) -> int:
+    """Segments that came in: tcpi_segs_in of tcp_info (linux/tcp.h)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return int(struct.unpack_from("I", info, 140)[0])
 
 
 @pytest.mark.parametrize("size", [1, 8192, 8193, 65535, 65536, 65537, 1_000_003])
@@ -269,6 +311,23 @@ async def test_connects_and_accepts_over_every_family(reactor: Reactor, family: 
     assert acceptor.hosts == [{"v4": b"127.0.0.1", "v6": b"::1", "unix": b"unix"}[family]]
     acceptor.close()
     stream.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.10.99", "127.100.0.255"])
+@pytest.mark.parametrize("family", ["v4", "v6"])
+async def test_the_peers_host_is_written_as_text(reactor: Reactor, family: str, host: str) -> None:
+    if family == "v4":
+        server = socket.create_server(("127.0.0.1", 0))
+    else:
+        server = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    server.setblocking(False)
+    client = socket.create_connection(("127.0.0.1", server.getsockname()[1]), source_address=(host, 0))
+    acceptor = Listening(reactor)
+    acceptor.open(server.detach())
+    await acceptor.until_accepted(1)
+    assert acceptor.hosts == [host.encode()]
+    acceptor.close()
+    client.close()
 
 
 @pytest.mark.parametrize("eager", [False, True])

@@ -305,6 +305,8 @@ class Exchange:
         offset = self.reply_body.take(data, end, out)
         if self.reply_body.is_done and not self.is_request_done:
             self._is_client_kept = False  # what is left of the request would be taken for another one
+        if self.reply_body.is_done and not self._is_client_kept:
+            self.client.end_follows()
         out[0] = self._reply_head(head, rechunk)
         self._reply_bytes = -len(out[0])  # of the body only
         self._forward(out)

@@ -51,7 +51,7 @@ class TcpClient(Stream):
     server: TcpServer
 
     def __init__(self, listener: TcpListener) -> None:
-        super().__init__(listener.reactor)
+        Stream.__init__(self, listener.reactor)
         self.listener = listener
         self.service = listener.service
         self.host = listener.peer_host()
@@ -114,6 +114,8 @@ class TcpClient(Stream):
         self.received += len(data)
         self.listener.received += len(data)
         self.arm(self.listener.idle_us)
+        if self.is_ending():
+            self.server.end_follows()
         if not self.server.write(data):
             self.pause()
 
@@ -150,11 +152,11 @@ class TcpClient(Stream):
         """
         server = self.server
         endpoint = self.service.nobody
-        status = STATUS[Kind(reason)] if reason in STATUS else STATUS[Kind.CLIENT_GONE]
+        status = TCP
+        if server is None or not server.is_connected:
+            status = STATUS[Kind(reason) if reason in STATUS else Kind.CLIENT_GONE]
         if server is not None:
             endpoint = server.endpoint
-            if server.is_connected:
-                status = TCP
             self.server = _NOTHING
             server.release()
             _part(server, reason)
@@ -180,7 +182,7 @@ class TcpServer(Stream):
     """The endpoint's side of a session."""
 
     def __init__(self, client: TcpClient, endpoint: LiveEndpoint) -> None:
-        super().__init__(client.reactor)
+        Stream.__init__(self, client.reactor)
         self.client = client
         self.endpoint = endpoint
         self.started = monotonic_us()
@@ -205,6 +207,8 @@ class TcpServer(Stream):
         client.sent += len(data)
         client.listener.sent += len(data)
         client.arm(client.listener.idle_us)
+        if self.is_ending():
+            client.end_follows()
         if not client.write(data):
             self.pause()
 

@@ -102,13 +102,29 @@ cdef bytes host_of(const sockaddr_storage* storage):
     cdef char[64] text
     cdef const sockaddr_in6* v6
     if storage.ss_family == AF_INET:
-        inet_ntop(AF_INET, &(<const sockaddr_in*> storage).sin_addr, text, sizeof(text))
-    elif storage.ss_family == AF_INET6:
-        v6 = <const sockaddr_in6*> storage
-        if memcmp(&v6.sin6_addr, fairlead_v4_mapped, 12) == 0:
-            inet_ntop(AF_INET, <const char*> &v6.sin6_addr + 12, text, sizeof(text))
-        else:
-            inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text))
-    else:
+        return _ipv4(<const unsigned char*> &(<const sockaddr_in*> storage).sin_addr)
+    if storage.ss_family != AF_INET6:
         return b"unix"
+    v6 = <const sockaddr_in6*> storage
+    if memcmp(&v6.sin6_addr, fairlead_v4_mapped, 12) == 0:
+        return _ipv4(v6.sin6_addr.s6_addr + 12)
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text))
     return text
+
+
+cdef bytes _ipv4(const unsigned char* address):
+    """What inet_ntop() would give: it goes through printf(), which costs a tenth of an L4 session's own time."""
+    cdef char[16] text
+    cdef int i, value, n = 0
+    for i in range(4):
+        value = address[i]
+        if value > 99:
+            text[n] = 48 + value // 100
+            n += 1
+        if value > 9:
+            text[n] = 48 + value // 10 % 10
+            n += 1
+        text[n] = 48 + value % 10
+        text[n + 1] = c"."
+        n += 2
+    return text[:n - 1]

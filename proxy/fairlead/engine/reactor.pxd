@@ -66,12 +66,14 @@ cdef class Stream:
     cpdef bint write_parts(self, list parts) except -1
     cpdef object pause(self)
     cpdef object resume(self)
+    cpdef object end_follows(self)
     cpdef object shutdown_write(self)
     cpdef object finish(self)
     cpdef object close(self)
     cpdef object abort(self)
     cpdef object arm(self, int64_t delay_us)
     cpdef bint has_news(self)
+    cpdef bint is_ending(self)
     cpdef bint is_quiet(self)
 
     cdef _event(self, uint32_t mask)
@@ -83,7 +85,9 @@ cdef class Stream:
     cdef _flush(self)
     cdef _drained(self)
     cdef Py_ssize_t _send(self, const char* data, Py_ssize_t size) noexcept
+    cdef int _send_flags(self) noexcept
     cdef bint _is_over(self, Py_ssize_t* n) noexcept
+    cdef void _short_read(self) noexcept
     cdef _hand_over(self, bytes buffer, Py_ssize_t n)
     cdef _nothing_read(self, Py_ssize_t n, int error)
     cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset, Py_ssize_t* asked)

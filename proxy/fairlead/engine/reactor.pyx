@@ -8,8 +8,9 @@ Facts about sockets that the code below rests on (Linux, epoll(7), tcp(7)):
 
 - Streams are registered once, edge-triggered, for reading and writing: no epoll_ctl for a request. An edge that comes
   while a stream is paused is remembered in its flags.
-- A read that returns less than was asked for has emptied the socket: data that comes later is a new edge. After
-  EPOLLRDHUP there is no later edge, so reading goes on until it returns 0.
+- A read that returns less than was asked for has emptied the socket: data that comes later is a new edge. If
+  EPOLLRDHUP was seen before it, the end is all that is left, and no further edge tells of it. Urgent data is the
+  exception, as a read stops short of it: once EPOLLPRI was seen, reading goes on until the kernel has nothing.
 - EPOLLOUT is raised again only after a write that the kernel could not take whole.
 - A failed send() takes the socket's error with it and the next recv() then returns 0. The error is kept, or a reset
   would look like an orderly end.
@@ -38,6 +39,7 @@ cdef extern from "<sys/epoll.h>" nogil:
     enum:
         EPOLLIN
         EPOLLOUT
+        EPOLLPRI
         EPOLLERR
         EPOLLHUP
         EPOLLRDHUP
@@ -71,6 +73,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SOCK_NONBLOCK
         SOCK_CLOEXEC
         MSG_NOSIGNAL
+        MSG_MORE
         MSG_PEEK
         SHUT_WR
         AF_UNIX
@@ -118,6 +121,9 @@ cdef enum:
     FINISHING = 1 << 8  # close when all is written
     PATIENT = 1 << 9  # see Stream.set_patient
     FAILED = 1 << 10  # EPOLLERR was seen
+    URGENT = 1 << 11  # EPOLLPRI was seen
+    EMPTIED = 1 << 12  # the end is all that the kernel holds
+    ENDING = 1 << 13  # see Stream.end_follows
 
 cdef uint64_t ACCEPTOR = <uint64_t> 1 << 63  # tags an acceptor in an event's data
 
@@ -322,7 +328,7 @@ cdef class Stream:
         """Take over a connected, non-blocking socket."""
         self.fd = fd
         try:
-            self.reactor._add(self, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, 0)
+            self.reactor._add(self, fd, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, 0)
         except OSError:
             self.fd = -1
             close_fd(fd)
@@ -410,9 +416,12 @@ cdef class Stream:
         """Bytes that the kernel took, or -1 when the stream has failed: its end is then found by reading."""
         cdef Py_ssize_t n
         while True:
-            n = send(self.fd, data, size, MSG_NOSIGNAL)
+            n = send(self.fd, data, size, self._send_flags())
             if n >= 0 or self._is_over(&n):
                 return n
+
+    cdef int _send_flags(self) noexcept:
+        return MSG_NOSIGNAL | MSG_MORE if self._flags & ENDING else MSG_NOSIGNAL
 
     cdef bint _is_over(self, Py_ssize_t* n) noexcept:
         """Whether sending, which gave -1, is over: with no byte taken for now, or for good."""
@@ -444,7 +453,7 @@ cdef class Stream:
         message.msg_iov = vector
         message.msg_iovlen = n
         while True:
-            n = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+            n = sendmsg(self.fd, &message, self._send_flags())
             if n >= 0 or self._is_over(&n):
                 return n
 
@@ -487,6 +496,13 @@ cdef class Stream:
             self._flags |= PATIENT
         else:
             self._flags &= ~PATIENT
+
+    cpdef object end_follows(self):
+        """What is written from now on may wait for `shutdown_write`, `finish` or `close` later in this turn.
+
+        The kernel then sends the last bytes and the end as one segment, which spares both sides a packet.
+        """
+        self._flags |= ENDING
 
     cpdef object shutdown_write(self):
         """Half-close: the peer sees the end after all that was written."""
@@ -531,13 +547,19 @@ cdef class Stream:
         cdef char byte
         return recv(self.fd, &byte, 1, MSG_PEEK) >= 0 or errno != EAGAIN
 
+    cpdef bint is_ending(self):
+        """For `on_data`: whether these are the peer's last bytes, so that `on_eof` comes next."""
+        return self._flags & EMPTIED
+
     cpdef bint is_quiet(self):
         """Whether all that is known to have come was read. Costs nothing: `has_news` asks the kernel."""
         return not self._flags & READABLE
 
     cdef _event(self, uint32_t mask):
-        if mask & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP):
+        if mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP):
             self._flags |= READABLE
+            if mask & EPOLLPRI:
+                self._flags |= URGENT
             if mask & EPOLLRDHUP:
                 self._flags |= ENDED
             if mask & EPOLLERR:
@@ -602,19 +624,21 @@ cdef class Stream:
             if self._flags & FAILED:
                 self._end(0)
             return
+        if self._flags & EMPTIED and not self.error:
+            self._nothing_read(0, 0)
+            return
         if buffer is None:
             buffer = PyBytes_FromStringAndSize(NULL, READ_SIZE)
         reactor.buffer = None
         n = recv(self.fd, PyBytes_AS_STRING(buffer), READ_SIZE, 0)
         if 0 < n <= COPY_SIZE:
             reactor.buffer = buffer
-            if not self._flags & ENDED:
-                self._flags &= ~READABLE
+            self._short_read()
             data = PyBytes_FromStringAndSize(PyBytes_AS_STRING(buffer), n)
             self.on_data(data)
         elif n > 0:
-            if n < READ_SIZE and not self._flags & ENDED:
-                self._flags &= ~READABLE
+            if n < READ_SIZE:
+                self._short_read()
             self._hand_over(buffer, n)
         else:
             error = errno
@@ -623,6 +647,12 @@ cdef class Stream:
             return
         if self.fd >= 0 and self._flags & (READABLE | PAUSED) == READABLE:
             self._queue()
+
+    cdef void _short_read(self) noexcept:
+        if self._flags & (ENDED | URGENT) == 0:
+            self._flags &= ~READABLE
+        elif self._flags & (ENDED | URGENT | FAILED) == ENDED:
+            self._flags |= EMPTIED
 
     cdef _hand_over(self, bytes buffer, Py_ssize_t n):
         """Give the read buffer itself to the handler, cut to what was read, and take it back unless it was kept.
