@@ -36,7 +36,7 @@ def write(path: Path, text: str) -> None:
 )
 def test_the_quota_of_version_2(tmp_path: Path, quota: str, cores: int) -> None:
     write(tmp_path / "cpu.max", quota)
-    assert usable_cores(tmp_path) == cores
+    assert usable_cores(tmp_path, tmp_path / "none") == cores
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,34 @@ def test_the_quota_of_version_2(tmp_path: Path, quota: str, cores: int) -> None:
 def test_the_quota_of_version_1(tmp_path: Path, quota: str, period: str, cores: int) -> None:
     write(tmp_path / "cpu/cpu.cfs_quota_us", quota + "\n")
     write(tmp_path / "cpu/cpu.cfs_period_us", period + "\n")
-    assert usable_cores(tmp_path) == cores
+    write(tmp_path / "own", "4:memory:/\n1:cpu:/\n0::/\n")
+    assert usable_cores(tmp_path, tmp_path / "own") == cores
+
+
+@pytest.mark.parametrize(
+    ("group", "cores"), [("/", 8), ("/system.slice", 3), ("/system.slice/fairlead.service", 2), ("/other", 8)]
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_groups_above_count_too(tmp_path: Path, version: int, group: str, cores: int) -> None:
+    root = tmp_path if version == 2 else tmp_path / "cpu"
+    for name, quota in {
+        "system.slice": 300_000,
+        "system.slice/fairlead.service": 200_000,
+        "user.slice": 100_000,
+    }.items():
+        if version == 2:
+            write(root / name / "cpu.max", f"{quota} 100000\n")
+        else:
+            write(root / name / "cpu.cfs_quota_us", f"{quota}\n")
+            write(root / name / "cpu.cfs_period_us", "100000\n")
+    write(tmp_path / "own", f"0::{group}\n" if version == 2 else f"3:cpu,cpuacct:{group}\n0::/\n")
+    assert usable_cores(tmp_path, tmp_path / "own") == cores
 
 
 def test_without_control_groups_affinity_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert usable_cores(tmp_path) == 8
+    assert usable_cores(tmp_path, tmp_path / "none") == 8
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
-    assert usable_cores(tmp_path) == 1
+    assert usable_cores(tmp_path, tmp_path / "none") == 1
 
 
 def test_this_machine_has_at_least_one() -> None:
