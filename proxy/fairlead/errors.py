@@ -21,7 +21,12 @@ class Kind(StrEnum):
     VERSION = "http-version"
     NOT_IMPLEMENTED = "not-implemented"
     METHOD = "method-not-allowed"
+    BODY_TOO_LARGE = "body-too-large"
+    EXTENSIONS_TOO_LARGE = "chunk-extensions-too-large"
+    TRAILERS_TOO_LARGE = "trailers-too-large"
     REQUEST_TIMEOUT = "request-timeout"
+    REQUEST_TOO_SLOW = "request-too-slow"
+    TOO_MANY_CONNECTIONS = "too-many-connections"
     NO_ROUTE = "no-route"
     NO_ENDPOINT = "no-endpoint"
     CONNECT_FAILED = "connect-failed"
@@ -30,7 +35,11 @@ class Kind(StrEnum):
     UPSTREAM_TIMEOUT = "upstream-timeout"
     BAD_REPLY = "bad-reply"
     OVERLOADED = "overloaded"
+    DEADLINE_EXCEEDED = "deadline-exceeded"
     CLIENT_GONE = "client-gone"
+    CLIENT_TOO_SLOW = "client-too-slow"
+    IDLE = "idle"
+    DRAIN = "drain"
 
 
 STATUS: Final[Mapping[Kind, int]] = {
@@ -40,7 +49,12 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.VERSION: 505,
     Kind.NOT_IMPLEMENTED: 501,
     Kind.METHOD: 405,
+    Kind.BODY_TOO_LARGE: 413,
+    Kind.EXTENSIONS_TOO_LARGE: 413,
+    Kind.TRAILERS_TOO_LARGE: 431,
     Kind.REQUEST_TIMEOUT: 408,
+    Kind.REQUEST_TOO_SLOW: 408,
+    Kind.TOO_MANY_CONNECTIONS: 503,
     Kind.NO_ROUTE: 404,
     Kind.NO_ENDPOINT: 503,
     Kind.CONNECT_FAILED: 502,
@@ -49,7 +63,12 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.UPSTREAM_TIMEOUT: 504,
     Kind.BAD_REPLY: 502,
     Kind.OVERLOADED: 503,
-    Kind.CLIENT_GONE: 499,  # never sent: nginx's code for the log and the counter
+    Kind.DEADLINE_EXCEEDED: 504,
+    # Never sent: nginx's code for the log and the counter, where a connection was closed and nothing answered.
+    Kind.CLIENT_GONE: 499,
+    Kind.CLIENT_TOO_SLOW: 499,
+    Kind.IDLE: 499,
+    Kind.DRAIN: 499,
 }
 
 

@@ -88,7 +88,7 @@ def test_extensions_of_a_body_are_limited_in_sum(mode: Mode) -> None:
 
 @both
 def test_an_extension_without_end_is_not_kept(mode: Mode) -> None:
-    assert take(mode, [b"5;"] + [b"a" * 512] * 10, CHUNKED).detail == "chunk extensions of more than 4096 bytes"
+    assert take(mode, [b"5;"] + [b"a" * 512] * 10, CHUNKED).detail == "more chunk extensions than the limit"
 
 
 @both
@@ -97,7 +97,7 @@ def test_trailers_are_limited(mode: Mode) -> None:
     last = b"X: " + b"y" * (1019 - 2) + b"\r\n"
     assert take(mode, [b"0\r\n" + line * 7 + last + b"\r\n"], CHUNKED).is_done
     for pieces in ([b"0\r\n" + line * 8 + b"\r\n"], bytewise(b"0\r\n" + line * 8 + b"\r\n"), [b"0\r\n", b"a" * 8193]):
-        assert take(mode, pieces, CHUNKED).detail == "trailers of more than 8192 bytes"
+        assert take(mode, pieces, CHUNKED).detail == "more trailers than the limit"
 
 
 @both

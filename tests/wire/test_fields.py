@@ -78,6 +78,6 @@ def test_replies_have_the_first_kinds_only() -> None:
 
 @both
 def test_limits_can_be_read(mode: Mode) -> None:
-    limits = mode["wire.fields"].HeadLimits(max_head_bytes=1000, max_fields=5, max_target_bytes=0)
+    limits = mode["wire.fields"].HeadLimits(max_head_bytes=1000, max_fields=5, max_line_bytes=0)
     assert (limits.max_head_bytes, limits.max_fields) == (1000, 5)
-    assert limits.max_target_bytes >= 1 << 30
+    assert limits.max_line_bytes >= 1 << 30

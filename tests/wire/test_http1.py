@@ -85,8 +85,8 @@ def test_what_is_wrong_behind_the_limit_is_not_looked_at(mode: Mode) -> None:
 
 @both
 def test_a_target_may_be_as_long_as_the_limit_and_no_longer(mode: Mode) -> None:
-    assert isinstance(request_in_every_way(mode, head("GET /234 HTTP/1.1", "Host: a"), max_target_bytes=4), Request)
-    refused = request_in_every_way(mode, head("GET /2345 HTTP/1.1", "Host: a"), max_target_bytes=4)
+    assert isinstance(request_in_every_way(mode, head("GET /234 HTTP/1.1", "Host: a"), max_line_bytes=17), Request)
+    refused = request_in_every_way(mode, head("GET /2345 HTTP/1.1", "Host: a"), max_line_bytes=17)
     assert isinstance(refused, Refused)
     assert refused.kind is Kind.URI_TOO_LONG
 
@@ -107,7 +107,7 @@ def test_there_may_be_as_many_fields_as_the_limit_and_no_more(mode: Mode) -> Non
 @both
 def test_a_limit_of_0_is_none(mode: Mode) -> None:
     data = head(f"GET /{'a' * 40_000} HTTP/1.1", "Host: a", *["A: b"] * 200)
-    assert isinstance(read_request(mode, data, max_head_bytes=0, max_fields=0, max_target_bytes=0), Request)
+    assert isinstance(read_request(mode, data, max_head_bytes=0, max_fields=0, max_line_bytes=0), Request)
 
 
 @both

@@ -14,7 +14,12 @@ _TEXT = {
     Kind.VERSION: "this HTTP version is not served here",
     Kind.NOT_IMPLEMENTED: "the transfer coding is not understood",
     Kind.METHOD: "this method is not forwarded",
+    Kind.BODY_TOO_LARGE: "the body is larger than is allowed",
+    Kind.EXTENSIONS_TOO_LARGE: "the body has more chunk extensions than are allowed",
+    Kind.TRAILERS_TOO_LARGE: "the trailer fields are larger than is allowed",
     Kind.REQUEST_TIMEOUT: "the request did not arrive in time",
+    Kind.REQUEST_TOO_SLOW: "the body arrived too slowly",
+    Kind.TOO_MANY_CONNECTIONS: "this client has too many connections",
     Kind.NO_ROUTE: "no route matches this host and path",
     Kind.NO_ENDPOINT: "the service has no endpoint that can serve",
     Kind.CONNECT_FAILED: "no endpoint of the service accepted a connection",
@@ -22,7 +27,8 @@ _TEXT = {
     Kind.UPSTREAM_RESET: "the endpoint closed the connection before it had replied",
     Kind.UPSTREAM_TIMEOUT: "the endpoint did not reply in time",
     Kind.BAD_REPLY: "the endpoint's reply breaks the rules of HTTP/1.1",
-    Kind.OVERLOADED: "every endpoint of the service is at its limit",
+    Kind.OVERLOADED: "there is no room for one more request: endpoints or memory are at their limit",
+    Kind.DEADLINE_EXCEEDED: "the request was not answered within the time that it may take",
 }
 
 

@@ -16,6 +16,8 @@ if cython.compiled:
 else:
     from fairlead.wire.fields import _TOKEN, _VALUE
 
+from fairlead.wire.fields import BAD, BODY, EXTENSIONS, TRAILERS
+
 # States of the chunked coding, in `_state`: what is expected next. Literals below, so that they are C constants.
 # 0 digits of a size · 1 extensions · 2 the LF of a size line · 3 data · 4 its CR · 5 its LF · 6 trailers
 _HEX = bytes(int(chr(c), 16) if chr(c) in "0123456789abcdefABCDEF" else 255 for c in range(256))
@@ -34,16 +36,32 @@ _FORBIDDEN = frozenset({
     b"forwarded", b"x-request-id", b"proxy-connection", b"location", b"retry-after", b"vary", b"age", b"expires",
     b"date", b"fairlead-error",
 })  # fmt: skip
+# C integers when compiled.
+_BROKEN, _OVER_EXTENSIONS, _OVER_TRAILERS, _OVER_BODY = int(BAD), int(EXTENSIONS), int(TRAILERS), int(BODY)
+_NO_LIMIT = 1 << 62
 _FORBIDDEN_PREFIXES = (b"x-forwarded-", b"sec-", b"if-", b"access-control-")
 
 
-class Body:
-    """Reused from message to message. Extensions are dropped (RFC 9112 7.1.1), at most 4096 bytes of them in a body.
+class BodyLimits:
+    """How much one body may hold: of content, chunk extensions and trailers, in bytes. 0 means no limit."""
 
-    `is_done`: complete; `is_bad`: its framing broke a rule, said in `detail`."""
+    def __init__(
+        self, max_body_bytes: int = 0, max_chunk_extension_bytes: int = 4096, max_trailer_bytes: int = 8192
+    ) -> None:
+        self.max_body_bytes = max_body_bytes or _NO_LIMIT
+        self.max_chunk_extension_bytes = max_chunk_extension_bytes or _NO_LIMIT
+        self.max_trailer_bytes = max_trailer_bytes or _NO_LIMIT
+
+
+class Body:
+    """Reused from message to message. Extensions are dropped (RFC 9112 7.1.1), and counted against `limits`.
+
+    `is_done`: complete; `is_bad`: it broke a rule, said in `detail`; `rejection`: as which of REJECTIONS."""
 
     def __init__(self) -> None:
         self.detail = ""
+        self.rejection = _BROKEN
+        self.limits = BodyLimits()
         self.begin(0, 0, False)
 
     def begin(self, framing: int, content_length: int, rechunk: bool) -> None:
@@ -53,7 +71,10 @@ class Body:
         self._left = content_length
         self.is_bad = False
         self.is_done = framing == 0 or (framing == 1 and content_length == 0)
+        if framing == 1 and content_length > self.limits.max_body_bytes:
+            self._over(_OVER_BODY, "a Content-Length above the limit", 0)
         if framing == 2:
+            self._size = 0
             self._state = 0
             self._digits = 0
             self._left = 0
@@ -68,7 +89,7 @@ class Body:
         Returns the offset of the first byte that was not taken: below len(data) when the body is done or bad.
         """
         n = len(data)
-        if self.is_done or start == n:
+        if self.is_done or self.is_bad or start == n:
             return start
         if self._framing == 1:
             size = n - start
@@ -149,6 +170,9 @@ class Body:
                 if self._line and not self._take_extensions():
                     return i
                 i += 1
+                self._size += self._left
+                if self._size > self.limits.max_body_bytes:
+                    return self._over(_OVER_BODY, "chunks of more content than the limit", i)
                 self._state = 3 if self._left else 6
                 return i
             if c == 13 and (self._digits or self._state == 1):
@@ -180,8 +204,8 @@ class Body:
         while i < n and _VALUE[data[i]]:
             i += 1
         self._extension_size += i - start
-        if self._extension_size > 4096:
-            return self._bad("chunk extensions of more than 4096 bytes", i)
+        if self._extension_size > self.limits.max_chunk_extension_bytes:
+            return self._over(_OVER_EXTENSIONS, "more chunk extensions than the limit", i)
         if i < n and data[i] != 13:
             return self._bad("a control character in a chunk extension", i)
         self._line = self._line + data[start:i]
@@ -202,14 +226,18 @@ class Body:
             end = data.find(b"\n", i) + 1
             if end == 0:
                 end = n
+            room = self.limits.max_trailer_bytes - self._trailer_size
+            is_over = end - i > room
+            if is_over:
+                end = i + room  # what is behind the limit is not looked at, however the bytes were cut
             self._trailer_size += end - i
-            if self._trailer_size > 8192:
-                return self._bad("trailers of more than 8192 bytes", i)
             self._line = self._line + data[i:end]
             i = end
             if not self._line.endswith(b"\n"):
                 if b"\r" in self._line[:-1]:
                     return self._bad("a bare CR in a trailer", i)
+                if is_over:
+                    return self._over(_OVER_TRAILERS, "more trailers than the limit", i)
                 break
             line = self._line
             self._line = b""
@@ -240,7 +268,11 @@ class Body:
         self.is_done = True
 
     def _bad(self, detail: str, offset: int) -> int:
+        return self._over(_BROKEN, detail, offset)
+
+    def _over(self, rejection: int, detail: str, offset: int) -> int:
         self.is_bad = True
+        self.rejection = rejection
         self.detail = detail
         return offset
 

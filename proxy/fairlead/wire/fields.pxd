@@ -14,7 +14,7 @@ cdef int CLOSE, KEEP_ALIVE, UPGRADES, NAMES_TE
 cdef class HeadLimits:
     cdef readonly int max_head_bytes
     cdef readonly int max_fields
-    cdef readonly int max_target_bytes
+    cdef readonly int max_line_bytes
 
 
 cdef class Head:

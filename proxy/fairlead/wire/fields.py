@@ -19,6 +19,7 @@ if cython.compiled:
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 # What parse_request and parse_reply return for a head that is refused: minus the index here. 0 asks for more data.
+# The last three are of a body (body.py).
 REJECTIONS: tuple[Kind, ...] = (
     Kind.BAD_REQUEST,  # not used: 0 is no rejection
     Kind.BAD_REQUEST,
@@ -28,8 +29,11 @@ REJECTIONS: tuple[Kind, ...] = (
     Kind.NOT_IMPLEMENTED,
     Kind.METHOD,
     Kind.BAD_REPLY,
+    Kind.EXTENSIONS_TOO_LARGE,
+    Kind.TRAILERS_TOO_LARGE,
+    Kind.BODY_TOO_LARGE,
 )
-BAD, TOO_LARGE, TOO_LONG, VERSION, NOT_IMPLEMENTED, METHOD, BAD_REPLY = range(1, 8)
+BAD, TOO_LARGE, TOO_LONG, VERSION, NOT_IMPLEMENTED, METHOD, BAD_REPLY, EXTENSIONS, TRAILERS, BODY = range(1, 11)
 
 NEED_MORE = 0
 
@@ -113,12 +117,12 @@ _OPTIONS = {b"close": CLOSE, b"keep-alive": KEEP_ALIVE, b"upgrade": UPGRADES, b"
 
 
 class HeadLimits:
-    """How large a head may be: all of it and its target in bytes, and the number of its fields. 0 means no limit."""
+    """How large a head may be: all of it and its first line in bytes, the number of its fields. 0 means no limit."""
 
-    def __init__(self, max_head_bytes: int = 32768, max_fields: int = 100, max_target_bytes: int = 16384) -> None:
+    def __init__(self, max_head_bytes: int = 32768, max_fields: int = 100, max_line_bytes: int = 16384) -> None:
         self.max_head_bytes = max_head_bytes or _NO_LIMIT
         self.max_fields = max_fields or _NO_LIMIT
-        self.max_target_bytes = max_target_bytes or _NO_LIMIT
+        self.max_line_bytes = max_line_bytes or _NO_LIMIT
 
 
 class Head:

@@ -354,8 +354,8 @@ def _request_line(data: bytes, i: int, head: RequestHead, limits: HeadLimits) ->
     i += 1
     while i < n and 33 <= data[i] < 127 and data[i] != 35:
         i += 1
-    if i - method_end - 1 > limits.max_target_bytes:
-        return head.reject(TOO_LONG, "the target is longer than is allowed")
+    if i - start + 9 > limits.max_line_bytes:  # with the space and the version that follow
+        return head.reject(TOO_LONG, "the request line is longer than is allowed")
     if i >= n:
         return 0
     if data[i] != 32 or i == method_end + 1:
