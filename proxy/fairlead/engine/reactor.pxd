@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from cpython.array cimport array
 
 from fairlead.engine.address cimport Address, sockaddr_storage
+from fairlead.engine.budget cimport Budget
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -44,6 +45,9 @@ cdef class Stream:
     cdef readonly Reactor reactor
     cdef list _pending
     cdef Py_ssize_t _offset
+    cdef readonly Py_ssize_t buffered  # bytes that wait for the kernel
+    cdef public Budget budget  # of whoever pays for them; changed only while there are none
+    cdef int _room
     cdef readonly int fd
     cdef uint32_t _generation
     cdef uint32_t _flags
@@ -72,6 +76,7 @@ cdef class Stream:
     cpdef object close(self)
     cpdef object abort(self)
     cpdef object arm(self, int64_t delay_us)
+    cpdef object set_room(self, Py_ssize_t room)
     cpdef bint has_news(self)
     cpdef bint is_ending(self)
     cpdef bint is_quiet(self)
@@ -93,6 +98,7 @@ cdef class Stream:
     cdef Py_ssize_t _gather(self, list parts, Py_ssize_t offset, Py_ssize_t* asked)
     cdef bint _push(self, list parts, Py_ssize_t offset) except -1
     cdef bint _keep(self, list parts, Py_ssize_t sent) except -1
+    cdef _account(self, Py_ssize_t size)
 
 
 cdef class Acceptor:
@@ -108,6 +114,7 @@ cdef class Acceptor:
     cpdef object open(self, int fd)
     cpdef object pause(self)
     cpdef object resume(self)
+    cpdef object retry(self)
     cpdef object accept_all(self)
     cpdef object close(self)
     cdef int _accept(self) except -1

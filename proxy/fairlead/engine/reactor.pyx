@@ -33,6 +33,7 @@ from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close as close_fd
 
+from fairlead.engine.budget cimport Budget
 from fairlead.engine.address cimport Address, host_of, sockaddr, sockaddr_storage, socklen_t
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -203,7 +204,7 @@ cdef class Reactor:
         if self.starved:
             starved, self.starved = self.starved, []
             for acceptor in starved:
-                acceptor.resume()
+                acceptor.retry()
         if self.ready:
             self.loop.call_soon(self.poll_callback)
 
@@ -290,6 +291,7 @@ cdef class Stream:
 
     def __cinit__(self):
         self.fd = -1
+        self._room = READ_SIZE
 
     def __init__(self, Reactor reactor):
         self.reactor = reactor
@@ -318,11 +320,6 @@ cdef class Stream:
     @property
     def is_open(self):
         return self.fd >= 0
-
-    @property
-    def buffered(self):
-        """Bytes that wait for the kernel."""
-        return 0 if self._pending is None else sum(map(len, self._pending)) - self._offset
 
     cpdef object adopt(self, int fd):
         """Take over a connected, non-blocking socket."""
@@ -365,6 +362,7 @@ cdef class Stream:
         cdef Py_ssize_t n
         if self._pending is not None:
             self._pending.append(data)
+            self._account(PyBytes_GET_SIZE(data))
             return False
         if self.fd < 0 or self.error:
             return True
@@ -374,6 +372,7 @@ cdef class Stream:
         self._pending = [data]
         self._offset = n
         self.is_blocked = True
+        self._account(PyBytes_GET_SIZE(data) - n)
         return False
 
     cpdef bint write_parts(self, list parts) except -1:
@@ -382,6 +381,8 @@ cdef class Stream:
             return self.write(<bytes> parts[0])
         if self._pending is not None:
             self._pending.extend(parts)
+            for part in parts:
+                self._account(PyBytes_GET_SIZE(<bytes> part))
             return False
         if self.fd < 0 or self.error or not parts:
             return True
@@ -408,9 +409,18 @@ cdef class Stream:
                 self._pending = parts[i:]
                 self._offset = sent
                 self.is_blocked = True
+                size = -sent
+                for part in self._pending:
+                    size += PyBytes_GET_SIZE(<bytes> part)
+                self._account(size - self.buffered)
                 return False
             sent -= size
         return True
+
+    cdef _account(self, Py_ssize_t size):
+        self.buffered += size
+        if self.budget is not None:
+            self.budget.keep(size)
 
     cdef Py_ssize_t _send(self, const char* data, Py_ssize_t size) noexcept:
         """Bytes that the kernel took, or -1 when the stream has failed: its end is then found by reading."""
@@ -465,6 +475,7 @@ cdef class Stream:
         self._offset = 0
         self.is_blocked = False
         if self._push(parts, offset):
+            self._account(-self.buffered)
             if not self.error:
                 self._drained()
         elif self._offset != offset or self._pending[0] is not first:
@@ -527,6 +538,8 @@ cdef class Stream:
         self.fd = -1
         self._pending = None
         self.is_blocked = False
+        if self.buffered:
+            self._account(-self.buffered)
         self.reactor._remove(fd)
         close_fd(fd)
 
@@ -541,6 +554,10 @@ cdef class Stream:
         """Call `on_deadline` once this many microseconds have passed (100 ms coarse); 0 takes the deadline back."""
         if self.fd >= 0:
             self.reactor.deadlines.data.as_longlongs[self.fd] = self.reactor.now + delay_us if delay_us else 0
+
+    cpdef object set_room(self, Py_ssize_t room):
+        """Read at most so many bytes at once: at least 1, and never more than one read of the engine's own."""
+        self._room = <int> min(max(room, 1), READ_SIZE)
 
     cpdef bint has_news(self):
         """Whether the kernel holds data, an end or an error that no handler has seen: an idle stream that is stale."""
@@ -617,7 +634,7 @@ cdef class Stream:
         """One read, so that no stream can starve the rest; a full one queues the stream for another."""
         cdef Reactor reactor = self.reactor
         cdef bytes data, buffer = reactor.buffer
-        cdef Py_ssize_t n
+        cdef Py_ssize_t n, room = self._room
         cdef int error
         if self._flags & EOF_GIVEN and not self.error:
             self._flags &= ~READABLE
@@ -630,14 +647,15 @@ cdef class Stream:
         if buffer is None:
             buffer = PyBytes_FromStringAndSize(NULL, READ_SIZE)
         reactor.buffer = None
-        n = recv(self.fd, PyBytes_AS_STRING(buffer), READ_SIZE, 0)
+        n = recv(self.fd, PyBytes_AS_STRING(buffer), room, 0)
         if 0 < n <= COPY_SIZE:
             reactor.buffer = buffer
-            self._short_read()
+            if n < room:
+                self._short_read()
             data = PyBytes_FromStringAndSize(PyBytes_AS_STRING(buffer), n)
             self.on_data(data)
         elif n > 0:
-            if n < READ_SIZE:
+            if n < room:
                 self._short_read()
             self._hand_over(buffer, n)
         else:
@@ -714,6 +732,10 @@ cdef class Acceptor:
         if self._is_paused and self.fd >= 0:
             self._is_paused = False
             self._modify(EPOLLIN)
+
+    cpdef object retry(self):
+        """A tick after there were no descriptors. An override may know why it should still wait."""
+        self.resume()
 
     cpdef object accept_all(self):
         """Accept what has queued up: closing the socket would reset it."""
