@@ -2,7 +2,8 @@
 
 Driven by the dataclasses alone, so that a new field of a group is read, shown and documented without a change here. A
 float in seconds ends in `_s` and takes "250ms"; an int in bytes ends in `_bytes` and takes "32KiB"; `min` and `max` in
-the metadata narrow what a number may be. Knows no particular group.
+the metadata narrow what a number may be, `floor` does so but for 0; where `auto` is set, "auto" gives model.AUTO. Knows
+no particular group.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, final, get_args, get_origin, get_type_hints
 
+from fairlead.model import AUTO
 from fairlead.yaml_nodes import Value, quoted
 
 _SECONDS: Final = "_s"
 _BYTES: Final = "_bytes"
+_AUTO: Final = "auto"
 _NAME: Final = "name"  # a field of this name is the key under which the group stands
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
 _NUMBER: Final = re.compile(r"-?(\d{1,20}(\.\d{1,20})?|\.\d{1,20})(e[+-]?\d{1,3})?", re.ASCII)
@@ -49,6 +52,8 @@ class Member:
     doc: str
     least: float
     most: float
+    floor: int  # 0 stands for no limit, and what lies between it and this serves nobody
+    is_auto: bool
 
     @property
     def kind(self) -> str:
@@ -62,7 +67,8 @@ class Member:
         if self.type is float:
             return "duration" if self.name.endswith(_SECONDS) else "number"
         if self.type is int:
-            return "size" if self.name.endswith(_BYTES) else "whole number"
+            number = "size" if self.name.endswith(_BYTES) else "whole number"
+            return f"{number} or {_AUTO}" if self.is_auto else number
         return "true or false" if self.type is bool else "text"
 
     @property
@@ -94,6 +100,8 @@ def _member(field: dataclasses.Field[Any], hint: object) -> Member:
         doc=about.get("doc", ""),
         least=about.get("min", 0),
         most=about.get("max", most),
+        floor=about.get("floor", 0),
+        is_auto=about.get("auto", False),
     )
 
 
@@ -152,9 +160,17 @@ def parse_member(text: str, member: Member) -> object:
         number = _duration(text) if member.name.endswith(_SECONDS) else _number(text)
         return _within(number, member.least, member.most)
     if member.type is int:
-        whole = _size(text) if member.name.endswith(_BYTES) else integer(text)
-        return int(_within(whole, member.least, member.most))
+        return _whole(text, member)
     return text
+
+
+def _whole(text: str, member: Member) -> int:
+    if member.is_auto and text == _AUTO:
+        return AUTO
+    whole = int(_within(_size(text) if member.name.endswith(_BYTES) else integer(text), member.least, member.most))
+    if 0 < whole < member.floor:
+        raise ValueError(f"is {whole}, too little for anything; set at least {member.floor}, or 0 for no limit")
+    return whole
 
 
 def integer(text: str) -> int:
@@ -207,7 +223,8 @@ def _within(number: float, least: float, most: float) -> float:
 def to_plain(group: object) -> dict[str, Any]:
     """A group in the shape and with the keys of the file, durations in seconds and sizes in bytes."""
     kind: type = type(group)
-    return {member.key: _plain(getattr(group, member.name)) for member in members(kind)}
+    plain = {member.key: _plain(getattr(group, member.name)) for member in members(kind)}
+    return plain | {member.key: _AUTO for member in members(kind) if member.is_auto and plain[member.key] == AUTO}
 
 
 def _plain(value: object) -> object:

@@ -19,7 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import final
+from typing import Final, final
+
+AUTO: Final = -1  # of a number: made of others; the file says auto
 
 
 class Protocol(StrEnum):
@@ -55,7 +57,12 @@ class ServiceTimeouts:
 
     connect_s: float = field(default=3.0, metadata={"doc": "to establish a connection to an endpoint"})
     reply_s: float = field(default=60.0, metadata={"doc": "from the end of the request to the head of the reply"})
+    body_s: float = field(default=30.0, metadata={"doc": "between two pieces of a body, in either direction"})
+    request_s: float = field(default=0.0, metadata={"doc": "from the head of a request to the end of its reply"})
     idle_s: float = field(default=60.0, metadata={"doc": "an unused connection to an endpoint is kept this long"})
+    tunnel_s: float = field(
+        default=0.0, metadata={"doc": "an upgraded connection or TCP session without traffic; 0: the listener's `idle`"}
+    )
 
 
 @final
@@ -96,7 +103,9 @@ class ListenerTimeouts:
     """How long a client may take. Each is in seconds; 0 means no limit."""
 
     head_s: float = field(default=10.0, metadata={"doc": "from the first byte of a request to the end of its head"})
-    body_s: float = field(default=30.0, metadata={"doc": "between two pieces of a body, in either direction"})
+    body_s: float = field(
+        default=30.0, metadata={"doc": "between two pieces of a request's body, or of a reply that is taken slowly"}
+    )
     keepalive_s: float = field(default=60.0, metadata={"doc": "between a reply and the next request"})
     idle_s: float = field(default=3600.0, metadata={"doc": "a TCP session or upgraded connection without traffic"})
 
@@ -106,9 +115,35 @@ class ListenerTimeouts:
 class ListenerLimits:
     """How much a client may send and how many may come, per worker; 0 means no limit."""
 
-    max_connections: int = field(default=0, metadata={"doc": "open connections; more wait in the kernel's queue"})
-    max_head_bytes: int = field(default=32768, metadata={"doc": "request line and fields together"})
-    max_fields: int = field(default=100, metadata={"doc": "header fields of one message"})
+    max_connections: int = field(
+        default=0,
+        metadata={"doc": "open connections, more wait in the kernel's queue; 0: as many as there may be descriptors"},
+    )
+    max_client_connections: int = field(
+        default=AUTO,
+        metadata={"doc": "open connections of one client address; auto: half of all", "auto": True},
+    )
+    max_requests: int = field(default=1000, metadata={"doc": "requests on one connection, which the last reply ends"})
+    max_request_line_bytes: int = field(
+        default=16384, metadata={"doc": "method, target and version together", "floor": 64}
+    )
+    max_head_bytes: int = field(default=32768, metadata={"doc": "request line and fields together", "floor": 128})
+    max_fields: int = field(default=100, metadata={"doc": "header fields of one request"})
+    max_body_bytes: int = field(default=0, metadata={"doc": "the body of one request", "max": 1 << 50})
+    max_chunk_extension_bytes: int = field(default=4096, metadata={"doc": "chunk extensions of one request"})
+    max_trailer_bytes: int = field(default=8192, metadata={"doc": "trailer fields of one request"})
+    min_body_rate: int = field(
+        default=240,
+        metadata={"doc": "bytes a second, of a request's body and of a reply that is taken slowly; after 5 s"},
+    )
+    max_buffer_bytes: int = field(
+        default=65536,
+        metadata={"doc": "kept of one connection in one direction, for a peer that is slower", "floor": 4096},
+    )
+    max_buffered_bytes: int = field(
+        default=268435456,
+        metadata={"doc": "kept of all connections: at it new requests get 503", "floor": 1 << 20, "max": 1 << 40},
+    )
 
 
 @final

@@ -17,7 +17,7 @@ from fairlead import balance, discovery
 from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
-from fairlead.model import Listener, Protocol, Route
+from fairlead.model import Listener, ListenerLimits, Protocol, Route
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, ServiceSettings, Settings
 from fairlead.yaml_nodes import Value, quoted, suggest
@@ -27,6 +27,15 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", re.ASCII)
 _STREAMS: Final = ("stdout", "stderr")
 _AUTO: Final = "auto"
 _MAX_WORKERS: Final = 1024
+
+# Limits of a listener that can only be reached when the other is as large.
+_WITHIN: Final = {
+    "max_client_connections": "max_connections",
+    "max_request_line_bytes": "max_head_bytes",
+    "max_head_bytes": "max_buffer_bytes",
+    "max_buffer_bytes": "max_buffered_bytes",
+}
+_HOLDS: Final = ("max_buffer_bytes", "max_buffered_bytes")  # wrong also when it is the only one that was given
 
 _T = TypeVar("_T")
 
@@ -69,7 +78,12 @@ class Reader:
         return found
 
     def _listener(self, name: str, value: Value) -> Listener | None:
-        readers = {"bind": self._bind, "routes": self._routes, "service": self._service_name}
+        readers = {
+            "bind": self._bind,
+            "routes": self._routes,
+            "service": self._service_name,
+            "limits": _listener_limits,
+        }
         found = read_group(value, Listener, readers)
         protocol = found.get("protocol", None if "protocol" in _given(value) else Protocol.HTTP)
         if protocol is Protocol.TCP:
@@ -182,6 +196,17 @@ class Reader:
         if text in OFF:
             return ""
         return text if text in _STREAMS else str(self._base_dir / text)
+
+
+def _listener_limits(value: Value) -> ListenerLimits | None:
+    """The limits of a listener: those that are given must be reachable beside each other."""
+    limits = build(ListenerLimits, read_group(value, ListenerLimits))
+    given = _given(value)
+    for name, room in _WITHIN.items():
+        least, most = getattr(limits, name), getattr(limits, room)
+        if 0 < most < least and (place := given.get(name) or (given.get(room) if room in _HOLDS else None)):
+            place.complain(f"leaves {name} ({least}) above {room} ({most}); lower {name}, or raise {room}")
+    return limits
 
 
 def parse_balance(text: str, base_dir: Path) -> str:

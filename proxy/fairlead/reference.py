@@ -13,7 +13,7 @@ from typing import Final
 from fairlead.balance import POLICIES
 from fairlead.discovery import SOURCES
 from fairlead.fields import Member, members
-from fairlead.model import Listener, ListenerLimits, ListenerTimeouts, Route, ServiceLimits, ServiceTimeouts
+from fairlead.model import AUTO, Listener, ListenerLimits, ListenerTimeouts, Route, ServiceLimits, ServiceTimeouts
 from fairlead.settings import AccessLog, Admin, Drain, ServiceSettings, Settings
 
 EXAMPLE: Final = """\
@@ -146,7 +146,7 @@ def _default(member: Member) -> str:
         return "**required**"
     if is_dataclass(value):
         return "its defaults"
-    if member.name == "workers":
+    if member.name == "workers" or (member.is_auto and value == AUTO):
         return "`auto`"
     if value in ("", ()):
         return "none"
