@@ -34,8 +34,8 @@ def service(requests: Mapping[str, int] | None = None, **more: object) -> dict[s
     }
 
 
-def listener(connections: int = 0, active: int = 0, received: int = 0, sent: int = 0) -> dict[str, int]:
-    return {"connections": connections, "active": active, "received": received, "sent": sent}
+def listener(connections: int = 0, active: int = 0, received: int = 0, sent: int = 0, **errors: int) -> dict[str, Any]:
+    return {"connections": connections, "active": active, "received": received, "sent": sent, "errors": errors}
 
 
 def report(version: int = 1, dropped: int = 0, **parts: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_a_total_is_all_growth_that_was_reported(steps: list[tuple[str, int, str
 def test_listeners_retries_and_dropped_lines_grow_too() -> None:
     merger = Merger()
     retries = {"shop": service(retries={"connect-failed": 2})}
-    listeners = {"web": listener(5, 3, 100, 200)}
+    listeners = {"web": listener(5, 3, 100, 200, overloaded=4)}
     merger.take(0, report(dropped=1, services=retries, listeners=listeners))
     merger.take(1, report(dropped=2, services=retries, listeners=listeners))
     merger.bury(1)
@@ -118,7 +118,9 @@ def test_listeners_retries_and_dropped_lines_grow_too() -> None:
     totals = merger.totals()
     assert totals.access_log_dropped == 5
     assert totals.services["shop"].retries == {"connect-failed": 6}
-    assert totals.listeners["web"] == ListenerTotals(connections=15, active=6, received=300, sent=600)
+    assert totals.listeners["web"] == ListenerTotals(
+        connections=15, active=6, received=300, sent=600, errors={"overloaded": 12}
+    )
 
 
 def test_histograms_add_up() -> None:

@@ -330,6 +330,10 @@ class Stage:
     def service(self) -> LiveService:
         return self._services["app"]
 
+    @property
+    def stands(self) -> list[Stand]:
+        return self._stands
+
     def is_empty(self) -> bool:
         return not self.streams
 

@@ -138,7 +138,7 @@ async def test_a_client_that_does_not_read_is_cut_at_the_deadline() -> None:
             while True:
                 await server.send(bytes(1 << 20))
         await stage.until(stage.is_empty)
-        assert stage.records[0][14] == "client-gone"
+        assert stage.records[0][14] == "client-too-slow"
 
 
 async def test_a_client_that_does_not_read_a_reply_that_is_whole_is_cut_too() -> None:
@@ -162,6 +162,7 @@ async def test_a_client_that_does_not_read_a_reply_that_is_whole_is_cut_too() ->
         await stage.until(lambda: stage.listener.active == 0)
         assert stand.live.connections == 1  # and the endpoint has nothing to do with it
         assert server.nothing()
+        assert stage.listener.errors == {"client-too-slow": 1}
 
 
 async def test_a_refused_request_is_answered_and_what_follows_is_not_read() -> None:
@@ -238,7 +239,7 @@ async def test_a_bad_body_after_the_reply_has_begun_cuts_it() -> None:
 async def test_connections_over_the_limit_wait_and_are_served_later() -> None:
     async with Stage() as stage:
         stand = stage.stand()
-        stage.play(stand, scene=Set(limits=ListenerLimits(max_connections=2)))
+        stage.play(stand, scene=Set(limits=ListenerLimits(max_connections=2, max_client_connections=0)))
         clients = [await stage.client() for _ in range(4)]
         for client in clients:
             await client.send(GET)

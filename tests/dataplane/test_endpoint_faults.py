@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from dataplane.stage import GET, OK, Peer, Set, Stage, Stand, service
-from fairlead.model import Endpoint, ListenerTimeouts, Service, ServiceLimits, ServiceTimeouts
+from fairlead.model import Endpoint, Service, ServiceLimits, ServiceTimeouts
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 TWO = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
@@ -178,7 +178,7 @@ async def test_the_reply_deadline_starts_when_the_request_has_ended() -> None:
 async def test_a_reply_that_stalls_is_cut() -> None:
     async with Stage() as stage:
         stand = stage.stand()
-        stage.play(stand, scene=Set(timeouts=ListenerTimeouts(body_s=0.1)))
+        stage.play(stand, scene=Set(service_timeouts=ServiceTimeouts(body_s=0.1)))
         client = await stage.client()
         await client.send(GET)
         server = await stand.accept()
@@ -521,7 +521,7 @@ async def test_a_put_is_sent_again_with_its_body_and_one_too_large_to_keep_is_no
 async def test_an_endpoint_that_does_not_take_the_request_is_given_up_at_the_deadline() -> None:
     async with Stage() as stage:
         stand = stage.stand()
-        stage.play(stand, scene=Set(timeouts=ListenerTimeouts(body_s=0.2)))
+        stage.play(stand, scene=Set(service_timeouts=ServiceTimeouts(body_s=0.2)))
         client = await stage.client()
         size = 64 << 20
         sending = asyncio.ensure_future(

@@ -400,7 +400,7 @@ async def test_the_report() -> None:
         assert app["ttfb"][stand.address] > 0
         assert app["retries"] == {}
         assert report["listeners"]["web"] == {
-            "connections": 1, "active": 1, "received": len(GET), "sent": len(OK)
+            "connections": 1, "active": 1, "received": len(GET), "sent": len(OK), "errors": {}
         }  # fmt: skip
         assert report["version"] == 1
 

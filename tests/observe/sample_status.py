@@ -59,7 +59,7 @@ TOTALS = Totals(
         "cache": ServiceTotals(requests={("redis", "unix:/run/cache.sock", "tcp"): 12}),
         "": ServiceTotals(requests={("web", "", "404"): 6}),
     },
-    listeners={"web": ListenerTotals(connections=40, active=8, received=1000, sent=250_000)},
+    listeners={"web": ListenerTotals(connections=40, active=8, received=1000, sent=250_000, errors={"bad-request": 6})},
     versions={0: 7, 1: 6},
     access_log_dropped=11,
 )

@@ -30,6 +30,7 @@ fairlead_connections_active gauge listener
 fairlead_connections_total counter listener
 fairlead_ejections_total counter endpoint,reason,service
 fairlead_endpoints gauge service,state
+fairlead_errors_total counter error,listener
 fairlead_request_duration_seconds histogram service
 fairlead_requests_in_flight gauge endpoint,service
 fairlead_requests_total counter code,endpoint,listener,service
@@ -120,6 +121,9 @@ def test_the_operations_guide_describes_every_metric() -> None:
         ("fairlead_connections_active", {"listener": "web"}, 8),
         ("fairlead_bytes_total", {"listener": "web", "direction": "received"}, 1000),
         ("fairlead_bytes_total", {"listener": "web", "direction": "sent"}, 250_000),
+        ("fairlead_errors_total", {"listener": "web", "error": "bad-request"}, 6),
+        ("fairlead_errors_total", {"listener": "web", "error": "client-gone"}, 0),
+        ("fairlead_errors_total", {"listener": "redis", "error": "idle"}, 0),
         ("fairlead_endpoints", {"service": "shop", "state": "ready"}, 2),
         ("fairlead_endpoints", {"service": "shop", "state": "unready"}, 1),
         ("fairlead_endpoints", {"service": "shop", "state": "ejected"}, 0),

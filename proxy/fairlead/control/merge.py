@@ -159,19 +159,23 @@ class _Durations:
 class _Listener:
     def __init__(self) -> None:
         self._counts: Growing[str] = Growing()
+        self._errors: Growing[str] = Growing()
         self._active: dict[int, int] = {}
 
     def take(self, worker: int, told: ListenerTotals) -> None:
         counts = {"connections": told.connections, "received": told.received, "sent": told.sent}
         self._counts.take(worker, counts)
+        self._errors.take(worker, told.errors)
         self._active[worker] = told.active
 
     def bury(self, worker: int) -> None:
         self._counts.bury(worker)
+        self._errors.bury(worker)
         self._active.pop(worker, None)
 
     def totals(self) -> ListenerTotals:
-        return ListenerTotals(active=sum(self._active.values()), **self._counts.total)
+        active = sum(self._active.values())
+        return ListenerTotals(active=active, errors=dict(self._errors.total), **self._counts.total)
 
 
 def _totals(worker: int, report: Report) -> Totals:
@@ -199,7 +203,8 @@ def _service_totals(raw: Report) -> ServiceTotals:
 
 
 def _listener_totals(raw: Report) -> ListenerTotals:
-    return ListenerTotals(**_counts({name: raw[name] for name in ("connections", "active", "received", "sent")}))
+    counts = _counts({name: raw[name] for name in ("connections", "active", "received", "sent")})
+    return ListenerTotals(errors=_counts(_object(raw["errors"])), **counts)
 
 
 def _durations(raw: Report) -> Durations:

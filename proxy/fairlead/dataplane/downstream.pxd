@@ -12,6 +12,7 @@ from fairlead.wire.http1 cimport RequestHead
 cdef object _NOTHING
 cdef RequestHead _HEAD
 cdef RequestIds _IDS
+cdef int _TURNED_AWAY
 
 
 cdef class HttpListener(LiveListener):
@@ -28,6 +29,7 @@ cdef class Http1Downstream(Downstream):
     cdef HttpListener _http
     cdef bytes _forwarded
     cdef bytes _buffer
+    cdef int _requests
     cdef bint _is_fresh
     cdef bint _is_serving
     cdef bint _is_heading
@@ -44,7 +46,9 @@ cdef class Http1Downstream(Downstream):
     cdef bytes _head_for_endpoint(self, bytes request_id)
     cdef _next(self)
     cdef _idle(self)
-    cdef _refuse(self, object kind)
+    cdef _hold(self, bytes data)
+    cpdef turn_away(self, int excess)
+    cdef _refuse(self, object kind, str detail)
     cdef _linger(self)
     cdef _after_finish(self)
     cdef _gone(self)

@@ -44,6 +44,7 @@ _CLIENTS = 4096  # client addresses whose forwarded fields are remembered
 _SPARE = 256  # exchanges kept for reuse
 _LINGER_US = 2_000_000  # what a refused client still sends is read this long, so that a reset cannot eat the refusal
 _FRESH_US = 1_000_000  # a client that has just connected gets this long to send its request when a drain begins
+_TURNED_AWAY = 64  # connections of one client above its limit that are told so at a time; others are reset
 _EAGER = 2048  # up to here each read is looked at, so that what is no HTTP is refused at once; then each line
 
 
@@ -58,14 +59,22 @@ class HttpListener(LiveListener):
 
     def configure(self, spec: Listener, services: dict[str, LiveService]) -> None:
         self.router = Router(spec.routes, services)
-        self.limits = HeadLimits(max_head_bytes=spec.limits.max_head_bytes, max_fields=spec.limits.max_fields)
+        limits = spec.limits
+        room = [size for size in (limits.max_head_bytes, limits.max_buffer_bytes) if size]
+        self.limits = HeadLimits(
+            max_head_bytes=min(room, default=0),
+            max_fields=limits.max_fields,
+            max_line_bytes=limits.max_request_line_bytes,
+        )
         super().configure(spec, services)
 
     def on_accept(self, fd: int) -> None:
         client = Http1Downstream(self)
         client.adopt(fd)
         client.arm(self.keepalive_us)
-        self.opened()
+        excess = self.opened(client.host)
+        if excess:
+            client.turn_away(excess)
 
     def _client(self, host: bytes) -> tuple[bytes, bytes]:
         """The client's address and the fields that name it, shared by all its connections."""
@@ -86,8 +95,11 @@ class Http1Downstream(Downstream):
         super().__init__(listener.reactor)
         self.listener = self._http = listener
         self.host, self._forwarded = self._http._client(self._http.peer_host())
+        self.budget = listener.budget
+        self.set_room(listener.max_buffer_bytes)
         self.exchange = _NOTHING
         self._buffer = b""
+        self._requests = 0
         self._is_fresh = True  # no request was served yet
         self._is_serving = False  # `_serve` is on the stack and goes on by itself
         self._is_heading = False  # a part of a head has come
@@ -103,7 +115,7 @@ class Http1Downstream(Downstream):
         if self._is_lingering:
             return
         if self._buffer:
-            self._buffer = self._buffer + data
+            self._hold(self._buffer + data)
             if (
                 len(self._buffer) > _EAGER
                 and b"\n" not in data
@@ -124,14 +136,15 @@ class Http1Downstream(Downstream):
             if self.exchange is not exchange:
                 return  # it has failed
         if offset < len(data):
-            self._buffer = self._buffer + data[offset:]
+            self._hold(self._buffer + data[offset:])
             self.pause()
 
     def _serve(self, data: bytes) -> None:
         """Serve the requests in `data` as far as they can be now; keep the rest."""
         start = 0
         size = len(data)
-        self._buffer = b""
+        if self._buffer:
+            self._hold(b"")
         self._is_serving = True
         while start < size:
             end = parse_request(data, start, _HEAD, self._http.limits)
@@ -139,7 +152,7 @@ class Http1Downstream(Downstream):
                 self._wait_for_head()
                 break
             if end < 0:
-                self._refuse(REJECTIONS[-end])
+                self._refuse(REJECTIONS[-end], _HEAD.detail)
                 break
             start = self._begin(data, end)
             if self.exchange is not None or self._is_lingering or self.is_blocked or self.fd < 0:
@@ -148,7 +161,7 @@ class Http1Downstream(Downstream):
         if self._is_lingering or self.fd < 0:
             return
         if start < size:
-            self._buffer = data if start == 0 else data[start:]
+            self._hold(data if start == 0 else data[start:])
             if self.exchange is not None:
                 self.pause()
         if self.exchange is None:
@@ -166,15 +179,24 @@ class Http1Downstream(Downstream):
             self._is_heading = True
             self.arm(self.listener.head_us)  # absolute: what trickles in does not prolong it
 
+    def _hold(self, data: bytes) -> None:
+        """What has come and waits. What is read next has to fit beside it."""
+        self.listener.budget.keep(len(data) - len(self._buffer))
+        self._buffer = data
+        self.set_room(self.listener.max_buffer_bytes - len(data))
+
     def _wait_for_reader(self) -> None:
         """The reply is written and waits for the client to take it: no further request is read meanwhile."""
         self.pause()
-        self.arm(self.listener.body_us)
+        self.arm(self.reader_us())
 
     def _begin(self, data: bytes, end: int) -> int:
         """Start the exchange whose head was parsed up to `end`; returns the offset of what follows it."""
         listener = self._http
         self._is_heading = False
+        self._requests += 1
+        if self._requests >= listener.max_requests:
+            _HEAD.keep_alive = False
         service = listener.router.only
         if service is None:
             service = listener.router.match(_HEAD.host, _HEAD.target)
@@ -186,6 +208,9 @@ class Http1Downstream(Downstream):
             exchange.fail(Kind.NO_ROUTE)
             return end
         exchange.begin(self, service, _HEAD, request_id)
+        if listener.budget.is_over:
+            exchange.fail(Kind.OVERLOADED)
+            return end
         head = self._head_for_endpoint(request_id)
         if not exchange.is_request_done:
             end = exchange.take_request(data, end)
@@ -220,7 +245,7 @@ class Http1Downstream(Downstream):
 
     def take_buffer(self) -> bytes:
         buffer = self._buffer
-        self._buffer = b""
+        self._hold(b"")
         return buffer
 
     def _next(self) -> None:
@@ -243,9 +268,19 @@ class Http1Downstream(Downstream):
         else:
             self.arm(self.listener.keepalive_us)
 
-    def _refuse(self, kind: Kind) -> None:
+    def turn_away(self, excess: int) -> None:
+        """This client has so many connections more than it may."""
+        if excess <= _TURNED_AWAY:
+            self._refuse(Kind.TOO_MANY_CONNECTIONS, "")
+        else:
+            self.listener.count_error(Kind.TOO_MANY_CONNECTIONS)
+            self.abort()
+            self._gone()
+
+    def _refuse(self, kind: Kind, detail: str) -> None:
         """Answer what is no request, and read no more of it."""
         listener = self._http
+        listener.count_error(kind)
         reply = own_reply(kind, close=True, is_head=False)
         listener.sent += len(reply)
         listener.unrouted.is_touched = True
@@ -253,7 +288,7 @@ class Http1Downstream(Downstream):
         if listener.access is not None:
             listener.access(
                 (time.time(), listener.name, "", self.host, b"", b"", b"", STATUS[kind], "", 0, 0, len(reply), 0, 0,
-                 f"{kind}: {_HEAD.detail}" if kind is not Kind.REQUEST_TIMEOUT else str(kind), b"")
+                 f"{kind}: {detail}" if detail else str(kind), b"")
             )  # fmt: skip
         self.write(reply)
         self._linger()
@@ -261,16 +296,17 @@ class Http1Downstream(Downstream):
     def _linger(self) -> None:
         """Half-close and throw away what still comes, for a while (RFC 9112 9.6)."""
         self._is_lingering = True
-        self._buffer = b""
+        if self._buffer:
+            self._hold(b"")
         self.shutdown_write()
         self.resume()
-        self.arm(self.listener.body_us if self.is_blocked else _LINGER_US)
+        self.arm(self.reader_us() if self.is_blocked else _LINGER_US)
 
     def _after_finish(self) -> None:
         if self.fd < 0:
             self._gone()
         else:
-            self.arm(self.listener.body_us)  # for a client that does not read its last reply
+            self.arm(self.reader_us())  # for a client that does not read its last reply
 
     def drain(self) -> None:
         """End now when idle; a reply under way, or to what has come already, announces the end itself."""
@@ -284,11 +320,15 @@ class Http1Downstream(Downstream):
 
     def cut(self) -> None:
         """The deadline of a drain has passed."""
+        exchange = self.exchange
         self.abort()
-        self.on_close()
+        self._gone()
+        if exchange is not None:
+            exchange.client_gone(Kind.DRAIN)
 
     def on_drained(self) -> None:
         exchange = self.exchange
+        self.reader_due = 0
         if exchange is None:
             if self._is_lingering:
                 self.arm(_LINGER_US)
@@ -301,10 +341,10 @@ class Http1Downstream(Downstream):
 
     def on_progress(self) -> None:
         exchange = self.exchange
-        if exchange is not None and exchange.is_tunnel:
-            self.arm(self.listener.idle_us)
+        if exchange is not None:
+            exchange.on_taking()
         else:
-            self.arm(self.listener.body_us)
+            self.arm(self.reader_us())
 
     def on_eof(self) -> None:
         exchange = self.exchange
@@ -315,7 +355,7 @@ class Http1Downstream(Downstream):
         # taken to be gone, so that nothing is held for nobody. Of requests in a row before the end all but the last are
         # served: while some wait their turn the stream is paused, and the end is not seen.
         if exchange is not None:
-            exchange.client_gone()
+            exchange.client_gone(Kind.CLIENT_GONE)
         if self.is_blocked and exchange is None:
             self.finish()
             self._after_finish()
@@ -327,7 +367,7 @@ class Http1Downstream(Downstream):
         exchange = self.exchange
         self._gone()
         if exchange is not None:
-            exchange.client_gone()
+            exchange.client_gone(Kind.CLIENT_GONE)
 
     def on_deadline(self) -> None:
         exchange = self.exchange  # a reference of its own: the call may drop the one that is kept here
@@ -335,8 +375,9 @@ class Http1Downstream(Downstream):
             exchange.client_stalled()
         elif self._is_heading and not self._is_lingering:
             self._is_heading = False
-            self._refuse(Kind.REQUEST_TIMEOUT)
+            self._refuse(Kind.REQUEST_TIMEOUT, "")
         elif self.is_blocked:
+            self.listener.count_error(Kind.CLIENT_TOO_SLOW)
             self.abort()
             self._gone()
         else:
@@ -346,4 +387,6 @@ class Http1Downstream(Downstream):
     def _gone(self) -> None:
         if not self._is_gone:
             self._is_gone = True
-            self.listener.closed()
+            if self._buffer:
+                self._hold(b"")
+            self.listener.closed(self.host)

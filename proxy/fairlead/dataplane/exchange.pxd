@@ -29,7 +29,10 @@ cdef class Downstream(Stream):
     cdef readonly LiveListener listener
     cdef readonly bytes host
     cdef public Exchange exchange
+    cdef public int64_t reader_due
 
+    @cython.locals(now=int64_t, wait=int64_t)
+    cpdef int64_t reader_us(self) except -1
     cpdef object exchange_done(self, bint keep)
     cpdef bytes take_buffer(self)
 
@@ -64,6 +67,10 @@ cdef class Exchange:
     cdef readonly bytes host
     cdef readonly bytes upgrade
     cdef readonly bytes request_id
+    cdef int64_t _due
+    cdef int64_t _body_due
+    cdef int64_t _body_credit
+    cdef int64_t _tunnel_us
     cdef int64_t _started
     cdef int64_t _ttfb
     cdef int64_t _request_bytes
@@ -88,6 +95,16 @@ cdef class Exchange:
     cpdef object start(self, bytes head)
     cpdef Py_ssize_t take_request(self, bytes data, Py_ssize_t start) except -1
     cdef _keep_for_retry(self, list out)
+    cdef _forget_sent(self)
+    @cython.locals(most=int64_t, earned=int64_t)
+    cdef _earn(self, Py_ssize_t size)
+    cdef _stop_clock(self)
+    @cython.locals(delay=int64_t, left=int64_t)
+    cdef _await_body(self)
+    @cython.locals(left=int64_t)
+    cdef _arm(self, Stream stream, int64_t delay)
+    cdef bint _is_overdue(self) except -1
+    cdef object _late(self)
     cdef _send_on(self, list out)
     cdef _dispatch(self)
     @cython.locals(server=Upstream)
@@ -117,7 +134,8 @@ cdef class Exchange:
     cdef bint _may_retry(self, object kind) except -1
     cpdef object fail(self, object kind)
     cdef _truncate(self, object kind)
-    cpdef object client_gone(self)
+    cpdef object client_gone(self, object kind)
+    cpdef object on_taking(self)
     cpdef object client_stalled(self)
     cpdef object server_stalled(self)
     @cython.locals(now=int64_t)

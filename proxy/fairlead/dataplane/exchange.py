@@ -19,6 +19,7 @@ if cython.compiled:
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.dataplane.listener import LiveListener
     from cython.cimports.fairlead.dataplane.service import LiveService
+    from cython.cimports.fairlead.engine.budget import Budget
     from cython.cimports.fairlead.engine.reactor import Stream, monotonic_us
     from cython.cimports.fairlead.wire.body import Body
     from cython.cimports.fairlead.wire.http1 import ReplyHead, RequestHead
@@ -26,11 +27,12 @@ else:
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.dataplane.listener import LiveListener
     from fairlead.dataplane.service import LiveService
+    from fairlead.engine.budget import Budget
     from fairlead.engine.reactor import Stream, monotonic_us
     from fairlead.wire.body import Body
     from fairlead.wire.http1 import ReplyHead, RequestHead
 
-from fairlead.wire.http1 import Framing
+from fairlead.wire.http1 import REJECTIONS, Framing
 
 _ATTEMPTS = 3  # endpoints that one request is sent to at most
 _REPLAYABLE = 131072  # bytes of a request's body kept for a retry
@@ -52,6 +54,22 @@ class Downstream(Stream):
     listener: LiveListener
     host: bytes  # the client's address
     exchange: Exchange
+    reader_due: int  # when what waits must have been taken; 0 while nothing does
+
+    def reader_us(self) -> int:
+        """How long to wait for a client that must take what was written: each step in time, and all at the least rate.
+
+        The time grows with what waits, because the kernel tells of it only when a part of its own buffer is free.
+        """
+        listener = self.listener
+        wait = listener.body_us
+        if listener.min_body_rate:
+            now = self.reactor.now
+            if not self.reader_due:
+                self.reader_due = now + max(listener.grace_us, listener.time_for(self.buffered))
+            if not wait or self.reader_due - now < wait:
+                wait = max(self.reader_due - now, 1)
+        return wait
 
     def exchange_done(self, keep: bool) -> None:
         """The reply is written. Without `keep` the connection ends with it."""
@@ -68,6 +86,7 @@ class Upstream(Stream):
     service: LiveService
     endpoint: LiveEndpoint
     exchange: Exchange
+    budget: Budget  # of the listener whose exchange it serves, or served last
     is_connected: bool
     is_reused: bool  # has served another exchange before
 
@@ -118,6 +137,8 @@ class Exchange:
         self._tried = None
         self._failure = None
         self._retry = None
+        self._body_due = 0
+        self._due = client.reactor.now + service.request_us if service.request_us else 0
         self._started = client.reactor.now  # of this turn: the time that a request waits for its turn is ours too
         self._ttfb = 0
         self._request_bytes = 0
@@ -133,8 +154,11 @@ class Exchange:
         self._is_client_over = False
         self._is_server_over = False
         if not self.is_request_done:
+            self.request_body.limits = self.listener.body_limits
             self.request_body.begin(request.framing, request.content_length, request.framing == _CHUNKED)
             self._sent = []
+            # One that waits for a 100 is not slow.
+            self._body_credit = self.listener.most_credit_us() if request.expect_continue else self.listener.grace_us
 
     # The request, from the client to the endpoint.
 
@@ -146,8 +170,10 @@ class Exchange:
         self._request_bytes += offset - start
         self.is_request_done = body.is_done
         if body.is_bad:
-            self.fail(Kind.BAD_REQUEST)
+            self.fail(REJECTIONS[body.rejection])
             return len(data)
+        if self.listener.min_body_rate:
+            self._earn(offset - start)
         if out:
             self._keep_for_retry(out)
             self._send_on(out)
@@ -155,10 +181,52 @@ class Exchange:
 
     def _keep_for_retry(self, out: list[bytes]) -> None:
         if self._sent is not None:
+            size = _size(out)
+            budget = self.listener.budget
             self._sent.extend(out)
-            self._sent_size += _size(out)
-            if self._sent_size > _REPLAYABLE and self.server is not None:
-                self._sent = None
+            self._sent_size += size
+            budget.keep(size)
+            if (self._sent_size > _REPLAYABLE or budget.is_over) and self.server is not None:
+                self._forget_sent()
+
+    def _forget_sent(self) -> None:
+        self._sent = None
+        if self._sent_size:
+            self.listener.budget.keep(-self._sent_size)
+            self._sent_size = 0
+
+    def _earn(self, size: int) -> None:
+        """What came of the body pushes out the moment at which it is too slow, up to a point."""
+        most = self.listener.most_credit_us()
+        earned = self.listener.time_for(size)
+        if self._body_due:
+            self._body_due = min(self._body_due + earned, self.client.reactor.now + most)
+        else:
+            self._body_credit = min(self._body_credit + earned, most)
+
+    def _stop_clock(self) -> None:
+        """The client is not waited for: this time is not its own."""
+        if self._body_due:
+            self._body_credit = max(self._body_due - self.client.reactor.now, 0)
+            self._body_due = 0
+
+    def _await_body(self) -> None:
+        delay = self.listener.body_us
+        if self.listener.min_body_rate:
+            if not self._body_due:
+                self._body_due = self.client.reactor.now + self._body_credit
+            left = max(self._body_due - self.client.reactor.now, 1)
+            if not delay or left < delay:
+                delay = left
+        self._arm(self.client, delay)
+
+    def _arm(self, stream: Stream, delay: int) -> None:
+        """Wait so long on one of the two streams, and no longer than the request may take as a whole."""
+        if self._due:
+            left = max(self._due - stream.reactor.now, 1)
+            if not delay or left < delay:
+                delay = left
+        stream.arm(delay)
 
     def _send_on(self, out: list[bytes]) -> None:
         server = self.server
@@ -173,17 +241,18 @@ class Exchange:
         client = self.client
         server = self.server
         if self.is_request_done:
-            client.arm(self.listener.body_us if client.is_blocked else 0)
+            self._arm(client, client.reader_us() if client.is_blocked else 0)
             if server.is_connected and not self.is_reply_started:
-                server.arm(self.service.reply_us)
+                self._arm(server, self.service.reply_us)
         elif server.is_blocked:  # and the client is paused
-            client.arm(self.listener.body_us if client.is_blocked else 0)
+            self._stop_clock()
+            self._arm(client, client.reader_us() if client.is_blocked else 0)
             if server.is_connected:
-                server.arm(self.listener.body_us)
+                self._arm(server, self.service.body_us)
         else:
-            client.arm(self.listener.body_us)
+            self._await_body()
             if server.is_connected and not self.is_reply_started:
-                server.arm(0)
+                self._arm(server, 0)
 
     def start(self, head: bytes) -> None:
         """Send the request: `head` as the endpoint gets it."""
@@ -227,7 +296,7 @@ class Exchange:
         if server.connect(endpoint.socket_address) != 0:
             return None
         endpoint.connections += 1
-        server.arm(self.service.connect_us)
+        self._arm(server, self.service.connect_us)
         return server
 
     def _send(self, server: Upstream) -> None:
@@ -245,7 +314,7 @@ class Exchange:
 
     def on_connected(self) -> None:
         """The new connection is there."""
-        self.server.arm(0)
+        self._arm(self.server, 0)
         self._wait()
 
     def on_sent(self) -> None:
@@ -260,7 +329,7 @@ class Exchange:
     def on_sending(self) -> None:
         """A part of what was written to the endpoint is with the kernel."""
         if self.is_tunnel:
-            self.client.arm(self.listener.idle_us)
+            self.client.arm(self._tunnel_us)
         else:
             self._wait()
 
@@ -276,8 +345,8 @@ class Exchange:
             self.listener.sent += len(interim)
             if not self.client.write(interim):
                 self.server.pause()
-                self.server.arm(0)
-                self.client.arm(self.listener.body_us)
+                self._arm(self.server, 0)
+                self._arm(self.client, self.client.reader_us())
 
     def on_reply(self, head: ReplyHead, data: bytes, start: int, end: int) -> None:
         """The head of the final reply is data[start:end]."""
@@ -299,7 +368,7 @@ class Exchange:
     def _begin_reply(self, head: ReplyHead, data: bytes, end: int) -> None:
         rechunk = self.minor == 1 and head.framing >= _CHUNKED
         self._is_until_close = head.framing == _UNTIL_CLOSE
-        self._sent = None
+        self._forget_sent()
         self.reply_body.begin(head.framing, head.content_length, rechunk)
         out: list[bytes] = [b""]
         offset = self.reply_body.take(data, end, out)
@@ -359,10 +428,10 @@ class Exchange:
         if not self.client.write_parts(out):
             # Back-pressure: at most one read is kept here, the rest stays with the kernel and the endpoint.
             self.server.pause()
-            self.server.arm(0)
-            self.client.arm(self.listener.body_us)
+            self._arm(self.server, 0)
+            self._arm(self.client, self.client.reader_us())
         else:
-            self.server.arm(self.listener.body_us)
+            self._arm(self.server, self.service.body_us)
 
     def on_forwarded(self) -> None:
         """What was written to the client is with the kernel: the endpoint may send more."""
@@ -370,8 +439,16 @@ class Exchange:
         if server is not None:
             server.resume()
             if self.is_reply_started:
-                server.arm(self.listener.body_us)
+                self._arm(server, self.service.body_us)
             self._wait()
+
+    def on_taking(self) -> None:
+        """A part of what was written to the client is with the kernel."""
+        client = self.client
+        if self.is_tunnel:
+            client.arm(self._tunnel_us)
+        else:
+            self._arm(client, client.reader_us())
 
     def _advance(self, surplus: int) -> None:
         body = self.reply_body
@@ -402,7 +479,7 @@ class Exchange:
     def _leave(self, keep: bool) -> None:
         client = self.client
         self.client = _NOTHING
-        self._sent = None
+        self._forget_sent()
         client.exchange_done(keep)
 
     def _detach(self, keep: bool) -> None:
@@ -444,6 +521,7 @@ class Exchange:
         if client is None or client.exchange is not self:
             return
         self._detach(False)
+        self._forget_sent()
         client.exchange = _NOTHING
         client.abort()
         client.on_close()
@@ -473,6 +551,7 @@ class Exchange:
         self.status = STATUS[kind]
         self.listener.sent += len(reply)
         self.client.write(reply)
+        self.listener.count_error(kind)
         self._record(self.client, kind)
         self._leave(keep)
 
@@ -480,37 +559,60 @@ class Exchange:
         """The reply cannot be completed: a reset tells the client, whatever framing it was promised."""
         client = self.client
         self._detach(False)
+        self._forget_sent()
         self.client = _NOTHING
         client.exchange = _NOTHING
         client.abort()
         client.on_close()
+        self.listener.count_error(kind)
         self._record(client, kind)
 
-    def client_gone(self) -> None:
-        """The client closed or vanished: everything is freed at once."""
+    def client_gone(self, kind: Kind) -> None:
+        """The client closed or vanished, or was cut off: everything is freed at once."""
         if self.is_tunnel:
-            self._end_tunnel(Kind.CLIENT_GONE)
+            self._end_tunnel(kind)
             return
         client = self.client
         self._detach(False)
+        self._forget_sent()
         self.client = _NOTHING
         client.exchange = _NOTHING
         if not self.is_reply_started:
-            self.status = STATUS[Kind.CLIENT_GONE]
-        self._record(client, Kind.CLIENT_GONE)
+            self.status = STATUS[kind]
+        self.listener.count_error(kind)
+        self._record(client, kind)
 
     def client_stalled(self) -> None:
         """The client's deadline passed: its body did not come, or it does not read its reply."""
         if self.is_tunnel:
-            self._end_tunnel("idle")
-        elif not self.is_reply_started and not self.is_request_done:
-            self.fail(Kind.REQUEST_TIMEOUT)
+            self._end_tunnel(Kind.IDLE)
+        elif self._is_overdue():
+            self.fail(self._late())
+        elif self.client.is_blocked:
+            self._truncate(Kind.CLIENT_TOO_SLOW)
+        elif self._body_due and self.client.reactor.now >= self._body_due:
+            self.fail(Kind.REQUEST_TOO_SLOW)
         else:
-            self._truncate(Kind.CLIENT_GONE)
+            self.fail(Kind.REQUEST_TIMEOUT)
 
     def server_stalled(self) -> None:
-        """The endpoint's deadline passed: the head of its reply did not come, or more of its body."""
-        self.on_lost(Kind.UPSTREAM_TIMEOUT)
+        """The endpoint's deadline passed: for the connection, the head of its reply, or a piece of a body."""
+        if self._is_overdue():
+            self.fail(self._late())
+        else:
+            self.on_lost(Kind.UPSTREAM_TIMEOUT if self.server.is_connected else Kind.CONNECT_TIMEOUT)
+
+    def _is_overdue(self) -> bool:
+        """Whether the time for the request as a whole is over."""
+        return self._due != 0 and self.client.reactor.now >= self._due
+
+    def _late(self) -> Kind:
+        """The time is over: what to say depends on who was waited for last."""
+        if self.is_reply_started and self.client.is_blocked:
+            return Kind.CLIENT_TOO_SLOW
+        if self.is_request_done or self.server.is_blocked:
+            return Kind.DEADLINE_EXCEEDED
+        return Kind.REQUEST_TIMEOUT
 
     def _record(self, client: Downstream, reason: str) -> None:
         listener = self.listener
@@ -538,7 +640,9 @@ class Exchange:
         start = b"".join([*head.parts, _EMPTY_LINE])
         self._reply_bytes = -len(start)
         self._forward([start, data[end:]])
-        self.client.arm(self.listener.idle_us)
+        self._due = 0
+        self._tunnel_us = self.service.tunnel_us or self.listener.idle_us
+        self.client.arm(self._tunnel_us)
         self.server.arm(0)
         self.client.resume()
         early = self.client.take_buffer()
@@ -547,14 +651,14 @@ class Exchange:
 
     def tunnel_from_client(self, data: bytes) -> None:
         self._request_bytes += len(data)
-        self.client.arm(self.listener.idle_us)
+        self.client.arm(self._tunnel_us)
         if not self.server.write(data):
             self.client.pause()
 
     def tunnel_from_server(self, data: bytes) -> None:
         self._reply_bytes += len(data)
         self.listener.sent += len(data)
-        self.client.arm(self.listener.idle_us)
+        self.client.arm(self._tunnel_us)
         if not self.client.write(data):
             self.server.pause()
 
@@ -586,6 +690,7 @@ class Exchange:
         """
         client = self.client
         if reason:
+            self.listener.count_error(reason)
             self.server.abort()
             client.abort()
         self._detach(False)

@@ -30,7 +30,7 @@ class Plane:
         self._worker = worker
         self._listeners: dict[str, LiveListener] = {}
         self._closing: list[LiveListener] = []  # accept no more, but still have connections
-        self._ended: dict[str, dict[str, int]] = {}  # what listeners that are gone have counted, by name
+        self._ended: dict[str, dict[str, Any]] = {}  # what listeners that are gone have counted, by name
         self._services: dict[str, LiveService] = {}
         self._unrouted = self._new_service("")
         self._access: Access | None = None
@@ -92,9 +92,7 @@ class Plane:
         """Accept no more on this listener, once what has queued up is accepted; its connections live on."""
         listener = self._listeners.pop(name, None)
         if listener is not None:
-            listener.max_connections = 0  # what waits for a place is let in: closing the socket would reset it
-            listener.accept_all()
-            listener.close()
+            listener.end()
             listener.announce()
             listener.on_empty = self._emptied
             self._closing.append(listener)
@@ -154,5 +152,9 @@ class Plane:
         }
 
 
-def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return {key: one.get(key, 0) + value for key, value in other.items()}
+def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The sums of counts, and of the counts within them."""
+    added = {**one, **other}
+    for key in one.keys() & other.keys():
+        added[key] = _added(one[key], other[key]) if isinstance(one[key], dict) else one[key] + other[key]
+    return added

@@ -17,7 +17,10 @@ cdef class LiveService:
     cdef public dict retries
     cdef public int64_t connect_us
     cdef public int64_t reply_us
+    cdef public int64_t body_us
+    cdef public int64_t request_us
     cdef public int64_t idle_us
+    cdef public int64_t tunnel_us
     cdef public int max_connections
     cdef public int max_idle
     cdef public int eligible

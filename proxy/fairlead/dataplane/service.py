@@ -59,7 +59,10 @@ class LiveService:
         self.spec = spec
         self.connect_us = int(spec.timeouts.connect_s * 1e6)
         self.reply_us = int(spec.timeouts.reply_s * 1e6)
+        self.body_us = int(spec.timeouts.body_s * 1e6)
+        self.request_us = int(spec.timeouts.request_s * 1e6)
         self.idle_us = int(spec.timeouts.idle_s * 1e6)
+        self.tunnel_us = int(spec.timeouts.tunnel_s * 1e6)
         self.max_connections = spec.limits.max_connections
         self.max_idle = spec.limits.max_idle or _UNLIMITED
         self.is_touched = True

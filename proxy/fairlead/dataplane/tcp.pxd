@@ -24,6 +24,7 @@ cdef class TcpClient(Stream):
     cdef TcpServer server
     cdef list tried
     cdef object failure
+    cdef int64_t idle_us
     cdef int64_t started
     cdef int64_t received
     cdef int64_t sent

@@ -41,8 +41,10 @@ class TcpListener(LiveListener):
         client = TcpClient(self)
         client.pause()  # nothing is read before there is somewhere to send it
         client.adopt(fd)
-        self.opened()
-        client.next_server()
+        if self.opened(client.host):
+            client.end(Kind.TOO_MANY_CONNECTIONS)
+        else:
+            client.next_server()
 
 
 class TcpClient(Stream):
@@ -55,6 +57,9 @@ class TcpClient(Stream):
         self.listener = listener
         self.service = listener.service
         self.host = listener.peer_host()
+        self.budget = listener.budget
+        self.set_room(listener.max_buffer_bytes)
+        self.idle_us = self.service.tunnel_us or listener.idle_us
         self.server = _NOTHING
         self.tried: list[LiveEndpoint] | None = None
         self.failure: Kind | None = None
@@ -113,7 +118,7 @@ class TcpClient(Stream):
     def on_data(self, data: bytes) -> None:
         self.received += len(data)
         self.listener.received += len(data)
-        self.arm(self.listener.idle_us)
+        self.arm(self.idle_us)
         if self.is_ending():
             self.server.end_follows()
         if not self.server.write(data):
@@ -121,7 +126,7 @@ class TcpClient(Stream):
 
     def cut(self) -> None:
         """The deadline of a drain has passed."""
-        self.end("drain")
+        self.end(Kind.DRAIN)
 
     def on_eof(self) -> None:
         server = self.server
@@ -132,14 +137,14 @@ class TcpClient(Stream):
             server.shutdown_write()
 
     def on_drained(self) -> None:
-        self.arm(self.listener.idle_us)
+        self.arm(self.idle_us)
         self.server.resume()
 
     def on_progress(self) -> None:
-        self.arm(self.listener.idle_us)
+        self.arm(self.idle_us)
 
     def on_deadline(self) -> None:
-        self.end("idle")
+        self.end(Kind.IDLE)
 
     def on_close(self) -> None:
         self.end(Kind.CLIENT_GONE)
@@ -161,7 +166,9 @@ class TcpClient(Stream):
             server.release()
             _part(server, reason)
         _part(self, reason)
-        self.listener.closed()
+        if reason:
+            self.listener.count_error(reason)
+        self.listener.closed(self.host)
         self._count(endpoint, status, reason)
 
     def _count(self, endpoint: LiveEndpoint, status: int, reason: str) -> None:
@@ -184,6 +191,8 @@ class TcpServer(Stream):
     def __init__(self, client: TcpClient, endpoint: LiveEndpoint) -> None:
         Stream.__init__(self, client.reactor)
         self.client = client
+        self.budget = client.budget
+        self.set_room(client.listener.max_buffer_bytes)
         self.endpoint = endpoint
         self.started = monotonic_us()
         self.is_connected = False
@@ -199,14 +208,14 @@ class TcpServer(Stream):
         self.is_connected = True
         client.service.connect.record(monotonic_us() - self.started)
         self.arm(0)
-        client.arm(client.listener.idle_us)
+        client.arm(client.idle_us)
         client.resume()
 
     def on_data(self, data: bytes) -> None:
         client = self.client
         client.sent += len(data)
         client.listener.sent += len(data)
-        client.arm(client.listener.idle_us)
+        client.arm(client.idle_us)
         if self.is_ending():
             client.end_follows()
         if not client.write(data):
@@ -225,7 +234,7 @@ class TcpServer(Stream):
 
     def on_progress(self) -> None:
         client = self.client
-        client.arm(client.listener.idle_us)
+        client.arm(client.idle_us)
 
     def on_deadline(self) -> None:
         self.close()

@@ -15,3 +15,4 @@ cdef class Http1Upstream(Upstream):
 
     cdef _parse(self, Exchange exchange, bytes data)
     cdef _forget(self)
+    cdef _hold(self, bytes data)

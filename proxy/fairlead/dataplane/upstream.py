@@ -47,11 +47,17 @@ class Http1Upstream(Upstream):
         self.set_patient(True)  # a reset must not take the reply that came before it
 
     def assign(self, exchange: Exchange) -> None:
+        listener = exchange.listener
         self.exchange = exchange
+        if self.budget is not listener.budget:
+            self.budget = listener.budget
+            self.set_room(listener.max_buffer_bytes)
 
     def release(self, keep: bool) -> None:
         endpoint = self.endpoint
         self.exchange = _NOTHING
+        if self._buffer:
+            self._hold(b"")
         if (
             keep
             and self.fd >= 0
@@ -90,11 +96,11 @@ class Http1Upstream(Upstream):
         start = 0
         if self._buffer:
             data = self._buffer + data
-            self._buffer = b""
+            self._hold(b"")
         while True:
             end = parse_reply(data, start, _HEAD, exchange.is_head, _LIMITS)
             if end == 0:
-                self._buffer = data[start:]
+                self._hold(data[start:])
                 return
             if end < 0:
                 exchange.on_lost(Kind.BAD_REPLY)
@@ -141,10 +147,13 @@ class Http1Upstream(Upstream):
         exchange = self.exchange
         if exchange is None:
             self._forget()
-        elif self.is_connected:
-            exchange.server_stalled()
         else:
-            exchange.on_lost(Kind.CONNECT_TIMEOUT)
+            exchange.server_stalled()
+
+    def _hold(self, data: bytes) -> None:
+        """The part of a head that has come."""
+        self.budget.keep(len(data) - len(self._buffer))
+        self._buffer = data
 
     def _forget(self) -> None:
         """An idle connection has ended, spoken out of turn or grown old."""

@@ -155,6 +155,13 @@ METRICS: Final = (
         samples.exchanged_bytes,
     ),
     Metric(
+        "fairlead_errors_total",
+        "counter",
+        "Replies of Fairlead's own and connections that it cut, by the value of Fairlead-Error.",
+        ("listener", "error"),
+        samples.errors,
+    ),
+    Metric(
         "fairlead_endpoints",
         "gauge",
         "Endpoints of a service by state: ready, ejected, draining, unready.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, TypeVar
 
+from fairlead.errors import Kind
 from fairlead.model import Service, State
 from fairlead.observe.status import Status
 from fairlead.observe.totals import Durations, ListenerTotals, ServiceTotals
@@ -61,6 +62,13 @@ def exchanged_bytes(status: Status) -> Samples:
     for listener, totals in _listeners(status):
         yield (listener, "received"), totals.received
         yield (listener, "sent"), totals.sent
+
+
+def errors(status: Status) -> Samples:
+    """Every kind from the first moment, for an alert on the first of them."""
+    for listener, totals in _listeners(status):
+        for kind in Kind:
+            yield (listener, kind.value), totals.errors.get(kind.value, 0)
 
 
 def endpoints(status: Status) -> Samples:

@@ -42,6 +42,7 @@ class ListenerTotals:
     active: int = 0
     received: int = 0
     sent: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)  # by the value of errors.Kind
 
 
 @final
