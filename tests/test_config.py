@@ -245,6 +245,23 @@ WRONG_LISTENERS = {
         "2: listeners.a.timeouts.haed: is unknown; did you mean 'head'?",
         "2: listeners.a.limits.max_fields: is -1, and must be from 0 to 2147483647",
     ],
+    "{bind: 1.2.3.4:5, service: shop, limits: {max_buffer_bytes: 100, max_client_connections: few}}": [
+        "2: listeners.a.limits.max_buffer_bytes: is 100, too little for anything; set at least 4096, or 0 for no limit",
+        "2: listeners.a.limits.max_client_connections: is 'few', and must be a whole number",
+    ],
+    "{bind: 1.2.3.4:5, service: shop, limits: {max_request_line_bytes: 40KiB, max_head_bytes: 128KiB}}": [
+        "2: listeners.a.limits.max_head_bytes: leaves max_head_bytes (131072) above max_buffer_bytes (65536); "
+        "lower max_head_bytes, or raise max_buffer_bytes"
+    ],
+    "{bind: 1.2.3.4:5, service: shop, limits: {max_request_line_bytes: 40KiB}}": [
+        "2: listeners.a.limits.max_request_line_bytes: leaves max_request_line_bytes (40960) above max_head_bytes "
+    ],
+    "{bind: 1.2.3.4:5, service: shop, limits: {max_buffer_bytes: 16KiB}}": [
+        "2: listeners.a.limits.max_buffer_bytes: leaves max_head_bytes (32768) above max_buffer_bytes (16384); "
+    ],
+    "{bind: 1.2.3.4:5, service: shop, limits: {max_connections: 10, max_client_connections: 11}}": [
+        "2: listeners.a.limits.max_client_connections: leaves max_client_connections (11) above max_connections (10); "
+    ],
     "shop": [
         "2: listeners.a: is 'shop', and must be a mapping (KEY: VALUE) with any of bind, limits, protocol, routes, "
     ],
@@ -258,6 +275,14 @@ def test_what_is_wrong_with_a_listener(listener: str) -> None:
     assert len(found) == len(expected), found
     for problem, start in zip(found, expected, strict=True):
         assert problem.startswith(f"f:{start}")
+
+
+@pytest.mark.parametrize(
+    "limits", ["max_head_bytes: 8KiB", "max_head_bytes: 0", "max_connections: 10", "max_client_connections: auto"]
+)
+def test_a_limit_alone_needs_no_other(limits: str) -> None:
+    listeners = f"listeners:\n  a: {{bind: 1.2.3.4:5, service: s, limits: {{{limits}}}}}\n"
+    read(f"{listeners}services:\n  s: {{endpoints: 10.0.0.1:80}}")
 
 
 WRONG_SERVICES = {

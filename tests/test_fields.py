@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from fairlead.errors import ConfigError
 from fairlead.fields import build, members, parse_member, read_group, to_plain
+from fairlead.model import AUTO
 from fairlead.yaml_nodes import Document
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,8 @@ class Group:
     share: float = field(default=0.5, metadata={"min": 0, "max": 1})
     count: int = field(default=3, metadata={"min": 1, "max": 9})
     room_bytes: int = 1024
+    many: int = field(default=AUTO, metadata={"auto": True})
+    large_bytes: int = field(default=0, metadata={"floor": 64, "max": 1 << 40})
     is_on: bool = False
     colour: Colour = Colour.RED
     shape: Literal["round", "square"] = "round"
@@ -60,13 +63,14 @@ def problems(text: str) -> list[str]:
 
 
 def test_keys_are_names_without_the_unit_of_seconds() -> None:
-    expected = ["must", "wait", "share", "count", "room_bytes", "is_on", "colour", "shape", "others", "inner", "other"]
+    expected = ["must", "wait", "share", "count", "room_bytes", "many", "large_bytes"]
+    expected += ["is_on", "colour", "shape", "others", "inner", "other"]
     assert list(BY_KEY) == expected
 
 
 def test_kinds() -> None:
     kinds = [member.kind for member in members(Group)]
-    numbers = ["duration", "number", "whole number", "size"]
+    numbers = ["duration", "number", "whole number", "size", "whole number or auto", "size"]
     assert kinds == [
         "text", *numbers, "true or false", "red or blue", "round or square", "list", "mapping", "text",
     ]  # fmt: skip
@@ -83,6 +87,8 @@ def test_everything_given() -> None:
         share: 0.25
         count: 9
         room_bytes: 32KiB
+        many: 5
+        large_bytes: 8GiB
         is_on: on
         colour: blue
         shape: square
@@ -96,6 +102,8 @@ def test_everything_given() -> None:
         share=0.25,
         count=9,
         room_bytes=32768,
+        many=5,
+        large_bytes=8 << 30,
         is_on=True,
         colour=Colour.BLUE,
         shape="square",
@@ -158,6 +166,10 @@ def test_what_is_no_size(text: str) -> None:
     ("line", "problem"),
     [
         ("room_bytes: 4GiB", "room_bytes: is 4.29497e+09, and must be from 0 to 2147483647"),
+        ("large_bytes: 63", "large_bytes: is 63, too little for anything; set at least 64, or 0 for no limit"),
+        ("large_bytes: auto", "large_bytes: is 'auto', and must be a size"),
+        ("many: some", "many: is 'some', and must be a whole number"),
+        ("many: -1", "many: is -1, and must be from 0 to"),
         ("count: 0", "count: is 0, and must be from 1 to 9"),
         ("count: 10", "count: is 10, and must be from 1 to 9"),
         ("count: 1.0", "count: is '1.0', and must be a whole number"),
@@ -204,6 +216,8 @@ def test_the_plain_form_has_the_keys_and_every_default() -> None:
         "share": 0.5,
         "count": 3,
         "room_bytes": 1024,
+        "many": "auto",
+        "large_bytes": 0,
         "is_on": False,
         "colour": "red",
         "shape": "round",
@@ -211,6 +225,12 @@ def test_the_plain_form_has_the_keys_and_every_default() -> None:
         "inner": {"wait": 1.5},
         "other": "",
     }
+
+
+def test_auto_and_a_floor_leave_the_other_values() -> None:
+    assert parse_member("auto", BY_KEY["many"]) == AUTO
+    assert parse_member("0", BY_KEY["many"]) == parse_member("0", BY_KEY["large_bytes"]) == 0
+    assert parse_member("64", BY_KEY["large_bytes"]) == 64
 
 
 @given(st.text(alphabet=st.sampled_from("0123456789hmsKiBMG.-e+ "), max_size=30), st.sampled_from(sorted(BY_KEY)))
