@@ -107,6 +107,11 @@ def test_nothing_of_a_target_of_usual_size_is_lost(target: bytes) -> None:
     assert json.loads(line)["target"].encode("latin-1") == target
 
 
+def test_an_id_that_a_trusted_proxy_may_give_is_there_whole() -> None:
+    longest = b"aZ09-._~:/+=@".ljust(128, b"x")
+    assert json.loads(LINES["json"](replaced(GET, request_id=longest)))["request_id"] == longest.decode()
+
+
 def test_a_long_target_is_cut_and_shows_it() -> None:
     target = json.loads(LINES["json"](replaced(GET, target=b"/" + b"x" * 5000)))["target"]
     assert target == "/" + "x" * 2042 + "..."

@@ -78,7 +78,7 @@ FIELDS: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
     ("duration_ms", _ms),
     ("ttfb_ms", _ms),
     ("reason", _text(64)),
-    ("request_id", _bytes(128)),
+    ("request_id", _bytes(130)),  # 128 and the quotes: whole, or it could not be searched for
 )
 
 _NAMES: Final = tuple(name for name, _ in FIELDS)
