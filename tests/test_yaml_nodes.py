@@ -78,6 +78,8 @@ def test_what_is_no_yaml(text: str, problem: str) -> None:
         ("a:\n\tb: c", "; indent with spaces, not tabs"),
         ("a: [::]:80", '; write an IPv6 address in quotes: "[::]:80"'),
         ("a: [2001:db8::1]:80", '; write an IPv6 address in quotes: "[2001:db8::1]:80"'),
+        ("a: [::/0, 10.0.0.1]", '; write an IPv6 address in quotes: "::/0"'),
+        ("a: [10.0.0.1, ::1]", '; write an IPv6 address in quotes: "::1"'),
     ],
 )
 def test_common_slips_have_a_hint(text: str, hint: str) -> None:

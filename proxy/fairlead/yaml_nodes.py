@@ -24,6 +24,7 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 _NULL: Final = "tag:yaml.org,2002:null"
 _CORE: Final = "tag:yaml.org,2002:"
 _UNQUOTED_IPV6: Final = re.compile(r"(?<![\"'\[])(\[[0-9A-Fa-f:.]*::?[0-9A-Fa-f:.]*\](:\d+)?)")
+_BARE_IPV6: Final = re.compile(r"(?<=[\[, ])(::[0-9A-Fa-f:.]*(?:/\d{1,3})?)(?=[,\] ])")
 _WORD: Final = re.compile(r"(?:[\w./-]|<<){1,64}")
 _UNREADABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -259,6 +260,6 @@ def _hint(text: str, line: int) -> str:
     written = lines[line - 1] if line <= len(lines) else ""
     if "\t" in written[: len(written) - len(written.lstrip())]:
         return "; indent with spaces, not tabs"
-    if unquoted := _UNQUOTED_IPV6.search(written):
+    if unquoted := _UNQUOTED_IPV6.search(written) or _BARE_IPV6.search(written):
         return f'; write an IPv6 address in quotes: "{unquoted[1]}"'
     return ""
