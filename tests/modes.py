@@ -22,6 +22,7 @@ _MODULES: Final = (
     "observe.histogram",
     "wire.fields",
     "wire.http1",
+    "wire.forwarded",
     "wire.body",
     "balance.seam",
     "balance.least_request",

@@ -27,7 +27,12 @@ ALLOWED = {
 }
 PURE = {"wire", "balance"}
 IO = {"asyncio", "socket", "time"}
-ONLY_TEXT = {"socket.inet_pton", "socket.AF_INET6"}  # an address read from its text: neither I/O nor state
+ONLY_TEXT = {
+    "socket.inet_pton",
+    "socket.inet_ntop",
+    "socket.AF_INET",
+    "socket.AF_INET6",
+}  # an address read from its text: neither I/O nor state
 LONGEST = 60  # lines of a function
 LONG: set[str] = set()  # "package/module.py: function" of those that may be longer; keep it empty
 

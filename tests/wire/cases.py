@@ -19,12 +19,15 @@ class Case:
     sent: bytes = b""
     facts: dict[str, object] = field(default_factory=dict)
     is_head: bool = False  # replies: the request was HEAD
+    peer: bytes = b""  # the trusted proxy that sends the request; `sent` is then all that the endpoint gets
 
     @property
     def action(self) -> str:
-        """What docs/http1.md calls this: "400", "normalised" or "passed"."""
+        """What docs/http1.md calls this: "400", "normalised" or "passed" (a trusted proxy's: beside what is added)."""
         if self.kind is not None:
             return str(STATUS[self.kind])
+        if self.peer:
+            return "passed" if set(self.given.splitlines()) <= set(self.sent.splitlines()) else "normalised"
         return "normalised" if self.sent and self.sent != self.given else "passed"
 
 
@@ -324,7 +327,7 @@ CONNECTION: dict[str, Case] = {
     "X-Forwarded-For named by Connection": Case(
         get("Connection: X-Forwarded-For, close", "X-Forwarded-For: 1.2.3.4"),
         sent=get(),
-        facts={"forwarded_for": b"1.2.3.4"},
+        facts={"forwarded_for": None},
     ),
     "the first line cannot be named by Connection": Case(
         head("GET / HTTP/1.1", "Connection: GET / HTTP/1.1, get", "Host: a"), sent=head("GET / HTTP/1.1", "Host: a")
@@ -379,22 +382,124 @@ FORWARDED: dict[str, Case] = {
     "X-Forwarded-For of the client": Case(
         get("X-Forwarded-For: 1.1.1.1", "A: b", "x-forwarded-for: 2.2.2.2"),
         sent=get("A: b"),
-        facts={"forwarded_for": b"1.1.1.1, 2.2.2.2"},
+        facts={"forwarded_for": None},
     ),
     "any X-Forwarded field of the client": Case(
         get("X-Forwarded-Proto: https", "X-Forwarded-Host: b", "X-Forwarded-: c", "X-Forwarded-" + "y" * 40 + ": d"),
         sent=get(),
     ),
     "Forwarded of the client": Case(get("Forwarded: for=1.1.1.1"), sent=get()),
-    "X-Request-Id of the client": Case(get("X-Request-ID: me"), sent=get(), facts={"request_id": b"me"}),
+    "X-Request-Id of the client": Case(get("X-Request-ID: me"), sent=get(), facts={"request_id": None}),
     "underscores that shadow X-Forwarded-For": Case(
         get("X_Forwarded_For: 1.1.1.1", "X-Forwarded_For: 1.1.1.1", "x_forwarded_Proto: https"),
         sent=get(),
-        facts={"forwarded_for": b""},
+        facts={"forwarded_for": None},
     ),
-    "underscores that shadow X-Request-Id": Case(get("X_Request_Id: me"), sent=get(), facts={"request_id": b""}),
+    "underscores that shadow X-Request-Id": Case(get("X_Request_Id: me"), sent=get(), facts={"request_id": None}),
     "a name that only starts like X-Forwarded": Case(get("X-Forwarded: 1", "X-Forward-For: 2")),
 }
+
+PROXY = b"10.0.0.9"  # is trusted, as are the others of 10.0.0.0/8 and 2001:db8::/32, and those on Unix sockets
+FRESH_ID = "fresh"  # what Fairlead makes up
+
+
+def _believed(
+    *given: str,
+    kept: tuple[str, ...] = (),
+    to: str = "10.0.0.9",
+    proto: str = "http",
+    host: str = "a.example",
+    request_id: str = FRESH_ID,
+    client: bytes = PROXY,
+    peer: bytes = PROXY,
+) -> Case:
+    """A GET of a trusted proxy: the fields that it gives, those that are kept as they are, and what is said besides."""
+    added = [f"X-Forwarded-For: {to}"] if to else []
+    added += [f"X-Forwarded-Proto: {proto}", f"X-Forwarded-Host: {host}", f"X-Request-Id: {request_id}"]
+    return Case(get(*given), sent=get(*kept, *added), facts={"client": client}, peer=peer)
+
+
+_LONG_ID = "aZ09-._~:/+=@".ljust(128, "x")
+
+TRUSTED: dict[str, Case] = {
+    "nothing of a trusted proxy": _believed(),
+    "X-Forwarded-For of a trusted proxy": _believed(
+        "X-Forwarded-For: 192.0.2.7", to="192.0.2.7, 10.0.0.9", client=b"192.0.2.7"
+    ),
+    "X-Forwarded-For of a trusted proxy on two lines": _believed(
+        "X-Forwarded-For: 1.1.1.1,192.0.2.7", "A: b", "x-forwarded-for: 10.0.0.1", kept=("A: b",),
+        to="1.1.1.1,192.0.2.7, 10.0.0.1, 10.0.0.9", client=b"192.0.2.7",
+    ),
+    "X-Forwarded-For of a trusted proxy with empty members at its ends": _believed(
+        "X-Forwarded-For: , 192.0.2.7 ,\t,", to="192.0.2.7, 10.0.0.9", client=b"192.0.2.7"
+    ),
+    "an empty X-Forwarded-For of a trusted proxy": _believed("X-Forwarded-For:"),
+    "an address with a port in X-Forwarded-For": _believed(
+        "X-Forwarded-For: 192.0.2.7:8080", to="192.0.2.7:8080, 10.0.0.9", client=b"192.0.2.7"
+    ),
+    "an IPv6 address with brackets and a port in X-Forwarded-For": _believed(
+        "X-Forwarded-For: [2001:DB9:0::7]:443, 2001:db8::5", to="[2001:DB9:0::7]:443, 2001:db8::5, 10.0.0.9",
+        client=b"2001:db9::7",
+    ),
+    "trusted addresses only in X-Forwarded-For": _believed(
+        "X-Forwarded-For: 10.1.1.1, [2001:db8::1]", to="10.1.1.1, [2001:db8::1], 10.0.0.9"
+    ),
+    "unknown in X-Forwarded-For": _believed(
+        "X-Forwarded-For: 192.0.2.7, unknown, 10.0.0.1", to="192.0.2.7, unknown, 10.0.0.1, 10.0.0.9"
+    ),
+    "a hidden address in X-Forwarded-For": _believed("X-Forwarded-For: 1.1.1.1, _x", to="1.1.1.1, _x, 10.0.0.9"),
+    "an empty member within X-Forwarded-For": _believed(
+        "X-Forwarded-For: 1.1.1.1,, 10.0.0.1", to="1.1.1.1,, 10.0.0.1, 10.0.0.9"
+    ),
+    "X-Forwarded-For of a trusted proxy on a Unix socket": _believed(
+        "X-Forwarded-For: 192.0.2.7", to="192.0.2.7", client=b"192.0.2.7", peer=b"unix"
+    ),
+    "nothing of a trusted proxy on a Unix socket": _believed(to="", client=b"unix", peer=b"unix"),
+    "X-Forwarded-For of a trusted proxy that Connection names": _believed(
+        "Connection: X-Forwarded-For, X-Forwarded-Proto, X-Request-Id, Forwarded, X-Forwarded-Port",
+        "X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https", "X-Request-Id: i", "Forwarded: for=x",
+        "X-Forwarded-Port: 1", kept=("Forwarded: for=x", "X-Forwarded-Port: 1"),
+        to="192.0.2.7, 10.0.0.9", proto="https", request_id="i", client=b"192.0.2.7",
+    ),
+    "X-Forwarded-Proto of a trusted proxy": _believed("X-Forwarded-Proto: https", proto="https"),
+    "X-Forwarded-Proto of a trusted proxy, twice the same": _believed(
+        "X-Forwarded-Proto: HTTPS, https", "X-Forwarded-Proto: https", proto="HTTPS"
+    ),
+    "X-Forwarded-Proto of a trusted proxy, on lines that differ": _believed(
+        "X-Forwarded-Proto: https", "X-Forwarded-Proto: http"
+    ),
+    "X-Forwarded-Proto of a trusted proxy, with members that differ": _believed("X-Forwarded-Proto: https, http"),
+    "X-Forwarded-Proto of a trusted proxy, empty beside another": _believed(
+        "X-Forwarded-Proto:", "X-Forwarded-Proto: https"
+    ),
+    "X-Forwarded-Proto of a trusted proxy that is no scheme": _believed("X-Forwarded-Proto: https;q=1"),
+    "X-Forwarded-Host of a trusted proxy": _believed("X-Forwarded-Host: shop.example:8443", host="shop.example:8443"),
+    "X-Forwarded-Host of a trusted proxy, on lines that differ": _believed(
+        "X-Forwarded-Host: shop.example", "X-Forwarded-Host: evil.example"
+    ),
+    "X-Forwarded-Host of a trusted proxy that is no host": _believed("X-Forwarded-Host: u@b.example/"),
+    "other X-Forwarded fields of a trusted proxy": _believed(
+        "X-Forwarded-Port: 8443", "X-Forwarded-Prefix: /a", "X-Forwarded-: c",
+        kept=("X-Forwarded-Port: 8443", "X-Forwarded-Prefix: /a", "X-Forwarded-: c"),
+    ),
+    "Forwarded of a trusted proxy": _believed(
+        'Forwarded: for="[2001:db9::1]";proto=https', "Forwarded: for=_x",
+        kept=('Forwarded: for="[2001:db9::1]";proto=https', "Forwarded: for=_x"),
+    ),
+    "X-Request-Id of a trusted proxy": _believed("X-Request-Id: 7f00-1", request_id="7f00-1"),
+    "X-Request-Id of 128 bytes": _believed(f"X-Request-Id: {_LONG_ID}", request_id=_LONG_ID),
+    "X-Request-Id of more than 128 bytes": _believed(f"X-Request-Id: {_LONG_ID}x"),
+    "X-Request-Id with a quote": _believed("X-Request-Id: a\"b"),
+    "X-Request-Id with a space": _believed("X-Request-Id: a b"),
+    "X-Request-Id with a byte beyond ASCII": _believed("X-Request-Id: a\xe9"),
+    "an empty X-Request-Id": _believed("X-Request-Id:"),
+    "X-Request-Id twice": _believed("X-Request-Id: a", "X-Request-ID: a"),
+    "X-Request-Id twice, once empty": _believed("X-Request-Id:", "X-Request-Id: a"),
+    "underscores of a trusted proxy that shadow": _believed(
+        "X_Forwarded_For: 1.1.1.1", "X-Forwarded_Proto: https", "x_request_id: a", "X-Forwarded-Client_Cert: c",
+        "X_Forwarded-Host: b",
+    ),
+}  # fmt: skip
 
 REQUESTS: dict[str, Case] = REQUEST_LINES | TARGETS | HOSTS | FRAMING | FIELDS | CONNECTION | FORWARDED
 

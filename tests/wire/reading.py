@@ -37,8 +37,17 @@ class Request:
     expect_continue: bool
     is_head: bool
     is_idempotent: bool
-    forwarded_for: bytes
-    request_id: bytes
+    forwarded_for: bytes | None
+    request_id: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Believed:
+    """A trusted proxy's request: `sent` is the head that the endpoint gets, `client` whose request it is taken for."""
+
+    end: int
+    sent: bytes
+    client: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,23 @@ def read_request(mode: Mode, data: bytes, start: int = 0, **limits: int) -> Requ
     names = [name for name in Request.__dataclass_fields__ if name not in ("end", "sent")]
     sent = b"".join(head.parts) + b"\r\n"
     return Request(end=end, sent=sent, **{name: getattr(head, name) for name in names})
+
+
+def read_trusted(mode: Mode, data: bytes, peer: bytes) -> Believed | None:
+    """Parse a trusted proxy's request once; None when there is not enough of it. It must not be refused."""
+    http1, fields, forwarded = mode["wire.http1"], mode["wire.fields"], mode["wire.forwarded"]
+    trust = forwarded.Trust(("10.0.0.0/8", "2001:db8::/32", "unix"))
+    assert trust.holds(peer)
+    head = http1.RequestHead()
+    head.is_trusted = True
+    end = http1.parse_request(data, 0, head, fields.HeadLimits())
+    assert end >= 0, head.detail
+    if not end:
+        return None
+    request_id = forwarded.request_id_of(head.request_id) or b"fresh"
+    added = forwarded.forwarded_fields(head, peer, b"http") + b"X-Request-Id: " + request_id + b"\r\n\r\n"
+    client = trust.client(head.forwarded_for, peer)
+    return Believed(end=end, sent=b"".join(head.parts) + added, client=client)
 
 
 def read_reply(mode: Mode, data: bytes, is_head: bool = False, **limits: int) -> Reply | Refused | None:

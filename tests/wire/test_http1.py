@@ -127,10 +127,13 @@ def test_a_head_leaves_nothing_for_the_next_one_parsed_into_the_same_object(mode
     http1 = mode["wire.http1"]
     request, limits = http1.RequestHead(), mode["wire.fields"].HeadLimits()
     hop_by_hop = ("Connection: x, upgrade, close, te", "Upgrade: y", "TE: trailers")
-    claims = ("X-Forwarded-For: z", "X-Request-Id: i")
+    claims = ("X-Forwarded-For: z", "X-Request-Id: i", "X-Forwarded-Proto: https", "X-Forwarded-Host: h")
     first = head("POST http://b/ HTTP/1.0", "Host: a", *hop_by_hop, "Content-Length: 5", *claims)
+    request.is_trusted = True
     assert http1.parse_request(first, 0, request, limits) == len(first)
+    assert request.forwarded_proto == b"https"
     assert http1.parse_request(NEXT, 0, request, limits) == len(NEXT)
+    assert (request.forwarded_proto, request.forwarded_host) == (None, None)
     fresh = read_request(mode, NEXT)
     assert isinstance(fresh, Request)
     assert b"".join(request.parts) + b"\r\n" == fresh.sent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wire.cases import BODIES, REPLIES, REQUESTS
+from wire.cases import BODIES, REPLIES, REQUESTS, TRUSTED
 
 PAGE = Path(__file__).parents[2] / "docs" / "http1.md"
 
@@ -13,7 +13,7 @@ def action_of(rule: str) -> str:
     if rule in BODIES:
         given, sent = BODIES[rule]
         return "cut off" if sent is None else "passed" if sent == given else "normalised"
-    return (REQUESTS | REPLIES)[rule].action
+    return (REQUESTS | TRUSTED | REPLIES)[rule].action
 
 
 def rules() -> list[tuple[str, str]]:

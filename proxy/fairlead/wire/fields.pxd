@@ -7,7 +7,8 @@ cdef bytes _INTERESTING
 cdef dict _KNOWN
 cdef dict _CONNECTIONS
 cdef int CONNECTION, HOP, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE, OWN
-cdef int HOST, TE, EXPECT, FORWARDED_FOR, FORWARDED, REQUEST_ID, MAX_FORWARDS
+cdef int HOST, TE, EXPECT, MAX_FORWARDS
+cdef int SHADOW, FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REQUEST_ID
 cdef int CLOSE, KEEP_ALIVE, UPGRADES, NAMES_TE
 
 
@@ -67,7 +68,7 @@ cdef class Head:
 cdef bytes cut(bytes data, Py_ssize_t start, Py_ssize_t end)
 @cython.locals(number=longlong, digit=int)
 cdef long long decimal(bytes text, Py_ssize_t start, Py_ssize_t end, Py_ssize_t most) except? -999
-@cython.locals(kind=object)
+@cython.locals(kind=object, plain=bytes)
 cdef int kind_of(bytes name) except -999
 @cython.locals(i=Py_ssize_t, n=Py_ssize_t, table=bytes)
 cdef bint is_host(bytes value) except -1

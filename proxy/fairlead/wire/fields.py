@@ -47,9 +47,12 @@ class Framing:
     UNTIL_CLOSE = 3  # replies only
 
 
-# Kinds of fields that are looked at; the others pass. Replies have the first six only.
+# Kinds of fields that are looked at; the others pass. Replies have the first six only. From SHADOW on they claim who
+# the client is: SHADOW by a name that CGI would take for one that is looked at; FORWARDED is sent on as it is when a
+# trusted proxy says it.
 (CONNECTION, HOP, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE, OWN,
- HOST, TE, EXPECT, FORWARDED_FOR, FORWARDED, REQUEST_ID, MAX_FORWARDS) = range(1, 14)  # fmt: skip
+ HOST, TE, EXPECT, MAX_FORWARDS,
+ SHADOW, FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REQUEST_ID) = range(1, 17)  # fmt: skip
 
 _KNOWN: dict[bytes, int] = {
     b"connection": CONNECTION,
@@ -63,6 +66,8 @@ _KNOWN: dict[bytes, int] = {
     b"te": TE,
     b"expect": EXPECT,
     b"x-forwarded-for": FORWARDED_FOR,
+    b"x-forwarded-proto": FORWARDED_PROTO,
+    b"x-forwarded-host": FORWARDED_HOST,
     b"forwarded": FORWARDED,
     b"x-request-id": REQUEST_ID,
     b"max-forwards": MAX_FORWARDS,
@@ -350,7 +355,7 @@ def decimal(text: bytes, start: int, end: int, most: int) -> int:
 
 
 def kind_of(name: bytes) -> int:
-    """The kind of a field by its name. One that CGI would take for a field that is looked at counts as forwarded.
+    """The kind of a field by its name; SHADOW for one that CGI would take for a field that is looked at.
 
     Underscores are hyphens to CGI and its heirs, so X_Forwarded_For and Content_Length could shadow what we vouch for.
     """
@@ -361,8 +366,10 @@ def kind_of(name: bytes) -> int:
     kind = _KNOWN.get(name)
     if kind is not None:
         return kind
-    name = name.replace(b"_", b"-")
-    return FORWARDED if name in _KNOWN or name.startswith(b"x-forwarded-") else 0
+    plain = name.replace(b"_", b"-")
+    if plain in _KNOWN or plain.startswith(b"x-forwarded-"):
+        return FORWARDED if plain == name else SHADOW
+    return 0
 
 
 @cython.boundscheck(False)

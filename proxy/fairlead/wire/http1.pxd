@@ -13,7 +13,10 @@ cdef class RequestHead(Head):
     cdef public bint expect_continue
     cdef public bint is_head
     cdef public bint is_idempotent
+    cdef public bint is_trusted
     cdef public bytes forwarded_for
+    cdef public bytes forwarded_proto
+    cdef public bytes forwarded_host
     cdef public bytes request_id
     cdef bint _has_host
     cdef bint _is_absolute
@@ -21,6 +24,8 @@ cdef class RequestHead(Head):
     cdef void begin(self, Py_ssize_t start, Py_ssize_t end)
     cdef int line(self, bytes data, Py_ssize_t start, Py_ssize_t method_end, Py_ssize_t target_end) except -999
     cdef int absolute(self, bytes target) except -999
+    @cython.locals(text=bytes)
+    cdef void take_claim(self, int kind, bytes data)
     cdef int take_host(self, bytes text, bytes data) except -999
     cdef int take_max_forwards(self, bytes text, bytes data) except -999
     cdef int close_head(self) except -999
@@ -50,5 +55,6 @@ cdef Py_ssize_t _version(bytes data, Py_ssize_t i, Head head) except? -999
 cdef Py_ssize_t _status_line(bytes data, Py_ssize_t i, ReplyHead head) except? -999
 @cython.locals(k=Py_ssize_t, status=int)
 cdef int _status(bytes data, Py_ssize_t i) except -999
+cdef bytes _joined(bytes before, bytes text)
 cdef bint _names_trailers(bytes value) except -1
 cdef bint _is_http(bytes protocol) except -1

@@ -17,13 +17,16 @@ if cython.compiled:
         CONNECTION,
         CONTENT_LENGTH,
         EXPECT,
+        FORWARDED,
         FORWARDED_FOR,
+        FORWARDED_HOST,
+        FORWARDED_PROTO,
         HOST,
         KEEP_ALIVE,
         MAX_FORWARDS,
         NAMES_TE,
         OWN,
-        REQUEST_ID,
+        SHADOW,
         TE,
         TRANSFER_ENCODING,
         UPGRADE,
@@ -41,13 +44,16 @@ else:
         CONNECTION,
         CONTENT_LENGTH,
         EXPECT,
+        FORWARDED,
         FORWARDED_FOR,
+        FORWARDED_HOST,
+        FORWARDED_PROTO,
         HOST,
         KEEP_ALIVE,
         MAX_FORWARDS,
         NAMES_TE,
         OWN,
-        REQUEST_ID,
+        SHADOW,
         TE,
         TRANSFER_ENCODING,
         UPGRADE,
@@ -85,9 +91,17 @@ class RequestHead(Head):
 
     `method`, `target` (origin-form or "*"), `host` (the effective host[:port]), `minor` (of the version), `keep_alive`
     (the client's connection may go on), `framing`, `content_length`, `upgrade` (the protocol asked for, or b""),
-    `forwarded_for` and `request_id` (what the client claims: never sent on), `parts` (request line and fields to send
-    on, each line ended, without the empty line), `detail` (of a rejection).
+    `parts` (request line and fields to send on, each line ended, without the empty line), `detail` (of a rejection).
+    Who the client is: `forwarded_for`, `forwarded_proto`, `forwarded_host` and `request_id` are what a trusted proxy
+    says, lines joined by commas, and None when it says nothing; wire/forwarded.py makes of it what is sent on. They are
+    left out of `parts` always.
+
+    `is_trusted` is for the caller to set before each parse: whether a trusted proxy sends this.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_trusted = False
 
     def begin(self, start: int, end: int) -> None:
         self.clear(start, end)
@@ -97,8 +111,10 @@ class RequestHead(Head):
         self.expect_continue = False
         self.is_head = False
         self.is_idempotent = False
-        self.forwarded_for = b""
-        self.request_id = b""
+        self.forwarded_for: bytes | None = None
+        self.forwarded_proto: bytes | None = None
+        self.forwarded_host: bytes | None = None
+        self.request_id: bytes | None = None
         self._has_host = False
         self._is_absolute = False
 
@@ -138,6 +154,9 @@ class RequestHead(Head):
         return 0
 
     def known(self, kind: int, data: bytes) -> int:
+        if kind >= SHADOW:
+            self.take_claim(kind, data)
+            return 0
         text = cut(data, self._value, self._value_end)
         if kind == HOST:
             return self.take_host(text, data)
@@ -162,11 +181,26 @@ class RequestHead(Head):
             self._protocol = text
         elif kind == TE:
             self._wants_trailers = self._wants_trailers or _names_trailers(text)
-        elif kind == FORWARDED_FOR:
-            self.forwarded_for = self.forwarded_for + b", " + text if self.forwarded_for else text
-        elif kind == REQUEST_ID:
-            self.request_id = text
         return 0
+
+    def take_claim(self, kind: int, data: bytes) -> None:
+        """A field that says who the client is: dropped, unless a trusted proxy says so and no shadow does."""
+        if not self.is_trusted or kind == SHADOW:
+            self.drop(data)
+            return
+        if kind == FORWARDED:
+            self.keep(data)
+            return
+        self.drop(data)
+        text = cut(data, self._value, self._value_end)
+        if kind == FORWARDED_FOR:
+            self.forwarded_for = _joined(self.forwarded_for, text)
+        elif kind == FORWARDED_PROTO:
+            self.forwarded_proto = _joined(self.forwarded_proto, text)
+        elif kind == FORWARDED_HOST:
+            self.forwarded_host = _joined(self.forwarded_host, text)
+        else:
+            self.request_id = _joined(self.request_id, text)
 
     def take_host(self, text: bytes, data: bytes) -> int:
         """Host: once, and valid; the authority of an absolute-form target replaces it (RFC 9112 3.2.2)."""
@@ -457,6 +491,11 @@ def _status(data: bytes, i: int) -> int:
             return 0
         status = status * 10 + data[k] - 48
     return status
+
+
+def _joined(before: bytes | None, text: bytes) -> bytes:
+    """The lines of a field as one value (RFC 9110 5.3)."""
+    return text if before is None else before + b", " + text
 
 
 def _names_trailers(value: bytes) -> bool:
