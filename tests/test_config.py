@@ -31,6 +31,7 @@ listeners:
       - {service: shop}
     timeouts: {head: 5, keepalive: 1m30s}
     limits: {max_head_bytes: 64KiB, max_connections: 1000}
+    trusted_proxies: [10.0.0.0/8, "2001:DB8:0::/32", 192.0.2.7, unix]
   short:
     bind: "[::]:8081"
     service: shop
@@ -82,6 +83,7 @@ def test_everything_given() -> None:
                 routes=(Route(service="api", host="api.example.com", path="/v1"), Route(service="shop")),
                 timeouts=ListenerTimeouts(head_s=5.0, keepalive_s=90.0),
                 limits=ListenerLimits(max_head_bytes=65536, max_connections=1000),
+                trusted_proxies=("10.0.0.0/8", "2001:db8::/32", "192.0.2.7", "unix"),
             ),
             "short": Listener(name="short", bind="[::]:8081", routes=(Route(service="shop"),)),
             "cache": Listener(name="cache", bind="unix:/base/cache.sock", protocol=Protocol.TCP, service="cache"),
@@ -244,6 +246,19 @@ WRONG_LISTENERS = {
     "{bind: 1.2.3.4:5, service: shop, timeouts: {haed: 1}, limits: {max_fields: -1}}": [
         "2: listeners.a.timeouts.haed: is unknown; did you mean 'head'?",
         "2: listeners.a.limits.max_fields: is -1, and must be from 0 to 2147483647",
+    ],
+    "{bind: 1.2.3.4:5, service: shop, trusted_proxies: [10.0.0.1/8, unix, lb.example, [a], 1.2.3.4, 1.2.3.4/32]}": [
+        "2: listeners.a.trusted_proxies[0]: is '10.0.0.1/8', an address within a network; write '10.0.0.0/8' for the "
+        "network, or '10.0.0.1' for the address",
+        "2: listeners.a.trusted_proxies[2]: is 'lb.example', and must be a network such as 10.0.0.0/8 or ",
+        "2: listeners.a.trusted_proxies[3]: is a list, and must be a text or a number",
+        "2: listeners.a.trusted_proxies[5]: 1.2.3.4 is listed twice; remove one",
+    ],
+    "{bind: 1.2.3.4:5, service: shop, trusted_proxies: 10.0.0.0/8}": [
+        "2: listeners.a.trusted_proxies: is '10.0.0.0/8', and must be a list"
+    ],
+    "{bind: 1.2.3.4:5, protocol: tcp, service: shop, trusted_proxies: [unix]}": [
+        "2: listeners.a.trusted_proxies: is for http listeners; there is nothing in a TCP session to believe"
     ],
     "{bind: 1.2.3.4:5, service: shop, limits: {max_buffer_bytes: 100, max_client_connections: few}}": [
         "2: listeners.a.limits.max_buffer_bytes: is 100, too little for anything; set at least 4096, or 0 for no limit",

@@ -156,6 +156,9 @@ class Listener:
     protocol: Protocol = field(default=Protocol.HTTP, metadata={"doc": "what clients speak"})
     routes: tuple[Route, ...] = field(default=(), metadata={"doc": "http only, the first match wins; see below"})
     service: str = field(default="", metadata={"doc": "tcp: where all goes; http: short for one route of everything"})
+    trusted_proxies: tuple[str, ...] = field(
+        default=(), metadata={"doc": "http only: who is believed on whom it forwards for; see below"}
+    )
     timeouts: ListenerTimeouts = ListenerTimeouts()
     limits: ListenerLimits = ListenerLimits()
 

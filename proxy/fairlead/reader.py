@@ -18,6 +18,7 @@ from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
 from fairlead.model import Listener, ListenerLimits, Protocol, Route
+from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, ServiceSettings, Settings
 from fairlead.yaml_nodes import Value, quoted, suggest
@@ -82,6 +83,7 @@ class Reader:
             "bind": self._bind,
             "routes": self._routes,
             "service": self._service_name,
+            "trusted_proxies": self._trusted_proxies,
             "limits": _listener_limits,
         }
         found = read_group(value, Listener, readers)
@@ -96,6 +98,8 @@ class Reader:
         given = _given(value)
         if "routes" in given:
             given["routes"].complain("is for http listeners; a tcp listener has one service: NAME")
+        if "trusted_proxies" in given:
+            given["trusted_proxies"].complain("is for http listeners; there is nothing in a TCP session to believe")
         if "service" not in given:
             value.complain("has no service; a tcp listener needs service: NAME")
 
@@ -120,6 +124,16 @@ class Reader:
         else:
             self._binds[bind] = value
         return bind
+
+    def _trusted_proxies(self, value: Value) -> tuple[str, ...]:
+        found: list[str] = []
+        for item in value.items():
+            proxy = _checked(item, parse_proxy)
+            if proxy in found:
+                item.complain(f"{proxy} is listed twice; remove one")
+            elif proxy is not None:
+                found.append(proxy)
+        return tuple(found)
 
     def _routes(self, value: Value) -> tuple[Route, ...]:
         reach = Reach()

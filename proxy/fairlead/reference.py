@@ -84,6 +84,12 @@ _SOURCES: Final = {
     "means that there are none |",
 }
 
+_LISTENING: Final = """\
+`trusted_proxies` lists networks (`10.0.0.0/8`, `"2001:db8::/32"`), addresses (`192.0.2.7`) and `unix` for whoever
+connects to a Unix socket. Their `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are sent on, everybody else's are
+replaced. List only proxies that replace or extend all of these themselves
+([operations.md](operations.md#behind-another-proxy))."""
+
 _KINDS: Final = {"sources": "text, mapping or list", "workers": "whole number or auto"}  # what their types do not say
 _DURATIONS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
@@ -103,7 +109,7 @@ def reference() -> str:
     parts = [
         _INTRODUCTION.format(example=EXAMPLE),
         _section("The file", Settings),
-        _section("listeners.NAME", Listener),
+        _section("listeners.NAME", Listener, _LISTENING),
         _section("listeners.NAME.routes[]", Route, _ROUTING),
         _section("listeners.NAME.timeouts", ListenerTimeouts),
         _section("listeners.NAME.limits", ListenerLimits),

@@ -49,6 +49,7 @@ LISTENERS = st.builds(
     service=NAMES,
     timeouts=st.builds(ListenerTimeouts, head_s=SECONDS, body_s=SECONDS, keepalive_s=SECONDS, idle_s=SECONDS),
     limits=st.builds(ListenerLimits, max_connections=COUNT, max_head_bytes=COUNT, max_fields=COUNT),
+    trusted_proxies=st.lists(TEXT, max_size=3).map(tuple),
 )
 UPDATES = st.builds(
     Update,

@@ -88,6 +88,7 @@ def _listener_from_json(raw: dict[str, Any]) -> Listener:
     given = {
         "protocol": Protocol(raw["protocol"]),
         "routes": tuple(Route(**route) for route in raw["routes"]),
+        "trusted_proxies": tuple(raw["trusted_proxies"]),
         "timeouts": ListenerTimeouts(**raw["timeouts"]),
         "limits": ListenerLimits(**raw["limits"]),
     }
