@@ -261,6 +261,7 @@ class Set:
     service_limits: ServiceLimits = field(default_factory=ServiceLimits)
     balance: str = "round-robin"
     family: str = "v4"
+    trusted_proxies: tuple[str, ...] = ()
     send_buffer: int = 0  # of the kernel, towards each client; 0 leaves it to the kernel, which may hold megabytes
 
 
@@ -369,6 +370,7 @@ class Stage:
             service="app" if scene.protocol is Protocol.TCP else "",
             timeouts=scene.timeouts,
             limits=scene.limits,
+            trusted_proxies=scene.trusted_proxies,
         )
         self.change(service("app", *stands, scene=scene), listeners=(listener,), sockets={"web": sock.detach()})
 

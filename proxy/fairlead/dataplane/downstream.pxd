@@ -7,11 +7,14 @@ from fairlead.dataplane.request_id cimport RequestIds
 from fairlead.dataplane.router cimport Router
 from fairlead.dataplane.service cimport LiveService
 from fairlead.wire.fields cimport HeadLimits
+from fairlead.wire.forwarded cimport Trust
 from fairlead.wire.http1 cimport RequestHead
 
 cdef object _NOTHING
 cdef RequestHead _HEAD
 cdef RequestIds _IDS
+cdef bytes _PROTO
+cdef bytes _END
 cdef int _TURNED_AWAY
 
 
@@ -19,6 +22,7 @@ cdef class HttpListener(LiveListener):
     cdef readonly Router router
     cdef readonly HeadLimits limits
     cdef public LiveService unrouted
+    cdef Trust _trust
     cdef dict _clients
     cdef list _spare
 
@@ -27,6 +31,8 @@ cdef class HttpListener(LiveListener):
 
 cdef class Http1Downstream(Downstream):
     cdef HttpListener _http
+    cdef readonly bytes peer
+    cdef Trust _trust
     cdef bytes _forwarded
     cdef bytes _buffer
     cdef int _requests
@@ -43,6 +49,8 @@ cdef class Http1Downstream(Downstream):
     cdef _wait_for_reader(self)
     @cython.locals(exchange=Exchange, service=LiveService)
     cdef Py_ssize_t _begin(self, bytes data, Py_ssize_t start) except -1
+    cdef bytes _believe(self, Trust trust)
+    @cython.locals(forwarded=bytes)
     cdef bytes _head_for_endpoint(self, bytes request_id)
     cdef _next(self)
     cdef _idle(self)

@@ -24,6 +24,7 @@ if cython.compiled:
     from cython.cimports.fairlead.dataplane.service import LiveService
     from cython.cimports.fairlead.engine.reactor import Reactor
     from cython.cimports.fairlead.wire.fields import HeadLimits
+    from cython.cimports.fairlead.wire.forwarded import Trust, forwarded_fields, request_id_of
     from cython.cimports.fairlead.wire.http1 import RequestHead, parse_request
 else:
     from fairlead.dataplane.exchange import Downstream, Exchange
@@ -33,6 +34,7 @@ else:
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.reactor import Reactor
     from fairlead.wire.fields import HeadLimits
+    from fairlead.wire.forwarded import Trust, forwarded_fields, request_id_of
     from fairlead.wire.http1 import RequestHead, parse_request
 
 from fairlead.wire.http1 import REJECTIONS
@@ -40,6 +42,8 @@ from fairlead.wire.http1 import REJECTIONS
 _NOTHING: Any = None  # in a field whose type leaves it out: set before it is used, cleared at the end
 _HEAD = RequestHead()  # valid until the next request of this worker is parsed
 _IDS = RequestIds()
+_PROTO = b"http"  # what is spoken here
+_END = b"\r\n\r\n"
 _CLIENTS = 4096  # client addresses whose forwarded fields are remembered
 _SPARE = 256  # exchanges kept for reuse
 _LINGER_US = 2_000_000  # what a refused client still sends is read this long, so that a reset cannot eat the refusal
@@ -54,11 +58,13 @@ class HttpListener(LiveListener):
     def __init__(self, reactor: Reactor, unrouted: LiveService) -> None:
         super().__init__(reactor)
         self.unrouted = unrouted
-        self._clients: dict[bytes, tuple[bytes, bytes]] = {}
+        self._clients: dict[bytes, tuple[bytes, bytes, Trust | None]] = {}
         self._spare: list[Exchange] = []
 
     def configure(self, spec: Listener, services: dict[str, LiveService]) -> None:
         self.router = Router(spec.routes, services)
+        self._trust = Trust(spec.trusted_proxies)
+        self._clients.clear()
         limits = spec.limits
         room = [size for size in (limits.max_head_bytes, limits.max_buffer_bytes) if size]
         self.limits = HeadLimits(
@@ -72,16 +78,17 @@ class HttpListener(LiveListener):
         client = Http1Downstream(self)
         client.adopt(fd)
         client.arm(self.keepalive_us)
-        excess = self.opened(client.host)
+        excess = self.opened(client.peer)
         if excess:
             client.turn_away(excess)
 
-    def _client(self, host: bytes) -> tuple[bytes, bytes]:
-        """The client's address and the fields that name it, shared by all its connections."""
+    def _client(self, host: bytes) -> tuple[bytes, bytes, Trust | None]:
+        """The peer's address, the fields that name it, and what to believe it by; shared by all its connections."""
         known = self._clients.get(host)
         if known is None:
             address = b"" if host == b"unix" else b"X-Forwarded-For: " + host + b"\r\n"
-            known = (host, address + b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: ")
+            trust = self._trust if self._trust.holds(host) else None
+            known = (host, address + b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: ", trust)
             if len(self._clients) >= _CLIENTS:
                 self._clients.clear()
             self._clients[host] = known
@@ -94,7 +101,8 @@ class Http1Downstream(Downstream):
     def __init__(self, listener: HttpListener) -> None:
         super().__init__(listener.reactor)
         self.listener = self._http = listener
-        self.host, self._forwarded = self._http._client(self._http.peer_host())
+        self.peer, self._forwarded, self._trust = self._http._client(self._http.peer_host())
+        self.host = self.peer
         self.budget = listener.budget
         self.set_room(listener.max_buffer_bytes)
         self.exchange = _NOTHING
@@ -147,6 +155,7 @@ class Http1Downstream(Downstream):
             self._hold(b"")
         self._is_serving = True
         while start < size:
+            _HEAD.is_trusted = self._trust is not None
             end = parse_request(data, start, _HEAD, self._http.limits)
             if end == 0:
                 self._wait_for_head()
@@ -201,7 +210,7 @@ class Http1Downstream(Downstream):
         if service is None:
             service = listener.router.match(_HEAD.host, _HEAD.target)
         exchange: Exchange = listener._spare.pop() if listener._spare else Exchange()
-        request_id = _IDS.take()
+        request_id = _IDS.take() if self._trust is None else self._believe(self._trust)
         self.exchange = exchange
         if service is None:
             exchange.begin(self, listener.unrouted, _HEAD, request_id)
@@ -219,8 +228,16 @@ class Http1Downstream(Downstream):
         exchange.start(head)
         return end
 
+    def _believe(self, trust: Trust) -> bytes:
+        """Take from a trusted proxy who the client of this request is; the request's id, which may be the proxy's."""
+        self.host = trust.client(_HEAD.forwarded_for, self.peer)
+        return request_id_of(_HEAD.request_id) or _IDS.take()
+
     def _head_for_endpoint(self, request_id: bytes) -> bytes:
-        return b"".join([*_HEAD.parts, self._forwarded, _HEAD.host, b"\r\nX-Request-Id: ", request_id, b"\r\n\r\n"])
+        if self._trust is not None:
+            forwarded = forwarded_fields(_HEAD, self.peer, _PROTO)
+            return b"".join([*_HEAD.parts, forwarded, b"X-Request-Id: ", request_id, _END])
+        return b"".join([*_HEAD.parts, self._forwarded, _HEAD.host, b"\r\nX-Request-Id: ", request_id, _END])
 
     def exchange_done(self, keep: bool) -> None:
         exchange = self.exchange
@@ -280,6 +297,7 @@ class Http1Downstream(Downstream):
     def _refuse(self, kind: Kind, detail: str) -> None:
         """Answer what is no request, and read no more of it."""
         listener = self._http
+        self.host = self.peer  # it is not known for whom a trusted proxy has sent this
         listener.count_error(kind)
         reply = own_reply(kind, close=True, is_head=False)
         listener.sent += len(reply)
@@ -389,4 +407,4 @@ class Http1Downstream(Downstream):
             self._is_gone = True
             if self._buffer:
                 self._hold(b"")
-            self.listener.closed(self.host)
+            self.listener.closed(self.peer)  # the host may be that of a trusted proxy's client
