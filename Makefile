@@ -12,7 +12,7 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv compare soak docs clean
+.PHONY: help demo test check lint types unit interpreted build venv compare soak attack docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ compare: build ## CPU, latency and memory beside nginx, HAProxy and Envoy (ARGS=
 
 soak: build ## random failures and many connections: no wrong byte, no leak
 	@$(PY) -m loadtests.soak $(ARGS)
+
+attack: build ## 7,000 clients that hold on and give nothing: latency, memory, deadlines (ARGS="--seconds 30")
+	@$(PY) -m loadtests.attack $(ARGS)
 
 docs: build ## write docs/configuration.md anew, from the code
 	@$(PY) -m fairlead.config > $(VENV)/configuration.md

@@ -139,10 +139,10 @@ def as_markdown(found: Sequence[Row], more: Sequence[Sequence[str]], facts: Mapp
     return "\n\n".join(parts) + "\n"
 
 
-def replace_part(document: str, part: str) -> str:
+def replace_part(document: str, part: str, begin: str = BEGIN, end: str = END) -> str:
     """`document` with what is between the marks exchanged; what people have written around it stays."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if begin and end:
+    before, found_begin, rest = document.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if found_begin and found_end:
         return before + part.rstrip("\n") + after
     return f"{document.rstrip()}\n\n{part}".lstrip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import random
 import re
 import signal
@@ -15,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -24,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from loadtests.soak.clients import Tally, patient, rude
+from loadtests.soak.held import Held, held
 
 _BACKENDS = 3
 _RUDE_AT_ONCE = 100
@@ -97,10 +96,7 @@ class Proxy:
         raise SystemExit(f"fairlead did not start:\n{log.read_text()}")
 
     def held(self) -> Held:
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        (worker,) = children
-        rollup = Path(f"/proc/{worker}/smaps_rollup").read_text()
-        return Held(int(worker), len(os.listdir(f"/proc/{worker}/fd")), int(re.findall(r"Pss:\s+(\d+)", rollup)[0]))
+        return held(self._process.pid)
 
     def stop(self) -> str:
         """End it; returns its log from the first error on."""
@@ -110,15 +106,6 @@ class Proxy:
         text = self._log.read()
         self._log.close()
         return text[text.index(" ERROR ") - 24 :] if " ERROR " in text else ""
-
-
-@dataclass(frozen=True)
-class Held:
-    """What the worker holds: its process id, open descriptors, memory in KB (PSS)."""
-
-    worker: int
-    descriptors: int
-    memory_kb: int
 
 
 def _free_port() -> int:
@@ -156,11 +143,11 @@ async def _rudeness(port: int, count: int) -> None:
 async def _settled(proxy: Proxy, descriptors: int) -> Held:
     """What the proxy holds once idle connections have gone, or after 4 s when something does not."""
     for _ in range(40):
-        held = proxy.held()
-        if held.descriptors <= descriptors:
+        found = proxy.held()
+        if found.descriptors <= descriptors:
             break
         await asyncio.sleep(0.1)
-    return held
+    return found
 
 
 async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
