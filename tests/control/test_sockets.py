@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,20 +70,30 @@ def test_each_worker_has_its_own_socket_on_the_same_address(sockets: Sockets) ->
     assert sockets.address("web", LOCAL) == f"127.0.0.1:{names[0][1]}"
 
 
+def accept(sockets: Sockets) -> socket.socket:
+    """The connection that waits; the kernel has chosen one of the two workers for it."""
+    for worker in range(2):
+        with socket.socket(fileno=os.dup(sockets.fd("web", LOCAL, worker))) as listening, suppress(BlockingIOError):
+            return listening.accept()[0]
+    raise AssertionError("no connection waits")
+
+
 def test_accepted_connections_inherit_their_options(sockets: Sockets) -> None:
     sockets.open({"web": LOCAL})
-    with connect(sockets.address("web", LOCAL)):
-        accepted = None
-        for worker in range(2):  # the kernel has chosen one of them
-            with socket.socket(fileno=os.dup(sockets.fd("web", LOCAL, worker))) as listening:
-                try:
-                    accepted, _ = listening.accept()
-                except BlockingIOError:
-                    continue
-        assert accepted is not None
-        with accepted:
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    with connect(sockets.address("web", LOCAL)), accept(sockets) as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_a_client_that_reads_nothing_is_given_little_of_the_kernels_memory(sockets: Sockets) -> None:
+    """Without a bound of its own it is given what a fast one may be given: 2.8 MB and more over loopback."""
+    sockets.open({"web": LOCAL})
+    taken = 0
+    with connect(sockets.address("web", LOCAL)), accept(sockets) as accepted, suppress(BlockingIOError):
+        accepted.setblocking(False)
+        while taken < 10_000_000:
+            taken += accepted.send(bytes(65_536))
+    assert 65_536 <= taken <= 1_000_000
 
 
 def test_what_is_open_stays_open(sockets: Sockets) -> None:
