@@ -34,7 +34,7 @@ from loadtests.soak.held import Held, held
 _TEMPLATE: Final = Path(__file__).with_name("fairlead.yaml")
 _START_S: Final = 20.0
 _JOIN_S: Final = 4.0  # from the order of a kind to all of them being there, at 2,000 a second
-_SETTLE_S: Final = 4.0  # what lingers or is idle ends in 2 s
+_SETTLE_S: Final = 8.0  # what lingers or is idle ends in 2 s, and free memory is given back every 5 s
 _SECOND_S: Final = 3.0  # the second attack is only there to be freed again
 _CONNECTIONS: Final = 32
 Tell = Callable[[str], None]

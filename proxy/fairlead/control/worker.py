@@ -30,6 +30,7 @@ from fairlead.control.channel import Channel, Message
 from fairlead.control.logs import Seldom, configure_logging
 from fairlead.control.update import decode
 from fairlead.dataplane.plane import Plane
+from fairlead.engine.memory import give_back
 from fairlead.engine.reactor import Acceptor, Reactor
 from fairlead.model import Service, Update
 from fairlead.observe.access_log import AccessLog
@@ -37,6 +38,8 @@ from fairlead.observe.access_log import AccessLog
 _log = logging.getLogger("fairlead.worker")
 
 REPORT_S: Final = 1.0
+_TRIM_S: Final = 5.0  # free memory is given back this often,
+_TRIM_BYTES: Final = 8 << 20  # when there is this much of it
 _LOG_FLUSH_S: Final = 1.0  # the access log may take this long to write what waits, at the end
 
 
@@ -68,6 +71,7 @@ class Worker:
         self._channel.on_close = self._on_orphaned
         self._channel.open()
         self._loop.call_later(REPORT_S, self._report_regularly)
+        self._loop.call_later(_TRIM_S, self._give_back_regularly)
 
     def close(self) -> None:
         self._plane.close()
@@ -149,6 +153,11 @@ class Worker:
         if not self.stopped.is_set():
             self._send_report()
             self._loop.call_later(REPORT_S, self._report_regularly)
+
+    def _give_back_regularly(self) -> None:
+        if not self.stopped.is_set():
+            give_back(_TRIM_BYTES)
+            self._loop.call_later(_TRIM_S, self._give_back_regularly)
 
     def _send_report(self) -> None:
         if not self._channel.is_idle:
