@@ -210,6 +210,30 @@ async def test_an_endpoint_that_ends_before_its_reply_is_replaced_when_that_is_s
         assert faulty.live.connections == 0
 
 
+@pytest.mark.parametrize(("pieces", "retries"), [(100, {"upstream-reset": 1}), (2500, {})])
+async def test_a_body_that_came_in_many_pieces_is_not_kept_for_a_retry(pieces: int, retries: dict[str, int]) -> None:
+    """A piece of two bytes takes fifty: a trickle would be kept at many times the size that may be kept of a body."""
+    async with Stage() as stage:
+        first, second = stage.stand(), stage.stand()
+        stage.play(first, second)
+        client = await stage.client()
+        await client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (2 * pieces))
+        await stage.until(lambda: first.live.in_flight or second.live.in_flight)
+        faulty, good = (first, second) if first.live.in_flight else (second, first)
+        server = await faulty.accept()
+        await server.head()
+        for _ in range(pieces):
+            await client.send(b"xy")
+            assert await server.take(2) == b"xy"
+        server.close()
+        if retries:
+            server = await good.accept()
+            assert (await server.message()).body == b"xy" * pieces
+            await server.send(OK)
+        assert (await client.message()).status == (200 if retries else 502)
+        assert stage.service.retries == retries
+
+
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_an_endpoint_that_ends_before_its_reply_to_a_post_gets_no_second_one(how: str) -> None:
     async with Stage() as stage:

@@ -35,7 +35,8 @@ else:
 from fairlead.wire.http1 import REJECTIONS, Framing
 
 _ATTEMPTS = 3  # endpoints that one request is sent to at most
-_REPLAYABLE = 131072  # bytes of a request's body kept for a retry
+_REPLAYABLE = 131072  # bytes of a request's body kept for a retry,
+_PIECE = 64  # each piece of it counted as so many more, which a short one takes in memory
 _INTERIMS = 64  # 1xx replies to one request
 _NO_BODY = int(Framing.NONE)  # C integers when compiled
 _LENGTH = int(Framing.LENGTH)
@@ -181,7 +182,7 @@ class Exchange:
 
     def _keep_for_retry(self, out: list[bytes]) -> None:
         if self._sent is not None:
-            size = _size(out)
+            size = _size(out) + _PIECE * len(out)
             budget = self.listener.budget
             self._sent.extend(out)
             self._sent_size += size
