@@ -2,7 +2,7 @@
 
 Owns their connections, and what became of each. An attacker never ends by itself: it is ended, and as long as the
 attack lasts another takes its place. Made to be cheap, because the measuring client lives on the same core: one epoll
-set, one queue of what is due, ticks of 10 ms, a lower priority. It says every second how things are, as a line of JSON;
+set, one queue of what is due, ticks of 2 ms, a lower priority. It says every second how things are, as a line of JSON;
 `late_s` is its own lag, the most that something was sent later than it was due.
 """
 
@@ -22,12 +22,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle
-from typing import Final, final
+from typing import Final, Self, final
 
 from loadtests.attack.endpoint import HUGE
 from loadtests.compare.processes import HOST
 
-_TICK_S: Final = 0.01
+_TICK_S: Final = 0.002
+_CATCH_UP_S: Final = 0.1  # when it was late itself, no more than this is made up for at once
 _NICE: Final = 10
 _RECEIVE_BUFFER: Final = 4096  # an attacker takes nothing, and keeps nothing
 _ADDRESSES: Final = 20  # of clients, so that no limit per address is what saves the proxy
@@ -49,11 +50,11 @@ _POST: Final = b"POST /sink HTTP/1.1\r\nHost: app.example\r\n"
 _GET: Final = f"GET {HUGE.path} HTTP/1.1\r\nHost: app.example\r\n\r\n".encode()
 KINDS: Final[Mapping[str, tuple[Manner, ...]]] = {
     "heads": (Manner(b"GET /small HTTP/1.1\r\nHost: app.example\r\nX-Slow: ", b"a"),),
-    "readers": (Manner(_GET), Manner(_GET, reads=8)),
     "bodies": (
         Manner(_POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", b"1\r\nx\r\n"),
         Manner(_POST + b"Content-Length: 1000000000\r\n\r\nx", b"x"),
     ),
+    "readers": (Manner(_GET), Manner(_GET, reads=8)),
 }
 
 
@@ -112,6 +113,14 @@ class Attack:
         self._longest_s = 0.0
         self._late_s = 0.0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for attacker in self._attackers.values():
+            attacker.socket.close()
+        self._poll.close()
+
     def run(self) -> Iterator[State]:
         """Attack. Yields a state every second and one at the end."""
         started = now = time.monotonic()
@@ -135,13 +144,13 @@ class Attack:
 
     def _connect(self, since: float, now: float) -> float:
         """Replace those that were ended, no faster than the rate; returns the time that is accounted for."""
+        rate = self._orders.rate
         missing = self._orders.count - len(self._attackers)
-        allowed = min(int((now - since) * self._orders.rate), int(10 * _TICK_S * self._orders.rate))
-        if missing <= 0 or allowed == 0:
-            return now if missing <= 0 else since
-        for _ in range(min(missing, allowed)):
+        allowed = int((now - since) * rate)
+        most = max(int(_CATCH_UP_S * rate), 1)
+        for _ in range(min(missing, allowed, most)):
             self._begin()
-        return now
+        return now if missing <= 0 or allowed > most else since + allowed / rate
 
     def _begin(self) -> None:
         client = socket.socket()
@@ -224,8 +233,9 @@ def main() -> None:
         parser.add_argument(f"--{key.replace('_', '-')}", type=type(value), default=value)
     os.nice(_NICE)
     gc.disable()  # there are no cycles, and looking for some would make everybody late
-    for state in Attack(Orders(**vars(parser.parse_args()))).run():
-        print(json.dumps(asdict(state)), flush=True)
+    with Attack(Orders(**vars(parser.parse_args()))) as attack:
+        for state in attack.run():
+            print(json.dumps(asdict(state)), flush=True)
 
 
 if __name__ == "__main__":

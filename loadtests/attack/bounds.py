@@ -4,10 +4,10 @@ Memory is the worker's own: what it has allocated. What the kernel keeps in sock
 bounds per connection are the least that another proxy needs for the same, or what one connection may buffer:
 
 - a half-sent head: 5.5 KB, HAProxy's. Here it is the connection's object and the bytes that have come.
-- a stalled reader: 128 KB. One read of 64 KB waits for it, which is the most that a blocked peer makes the engine keep;
-  as much again is for objects and for what the allocator cannot use.
 - an endless body: 16 KB. It is two connections and an exchange; of its trickle only what may have to be sent again is
   kept, and that is little as long as little comes.
+- a stalled reader: 128 KB. One read of 64 KB waits for it, which is the most that a blocked peer makes the engine keep;
+  as much again is for objects and for what the allocator cannot use.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from loadtests.attack.attackers import State
 from loadtests.compare.figures import FAIRLEAD, Bound, Figure, Sample, judge
 from loadtests.compare.report import number
 
-LIMIT_KB: Final[Mapping[str, float]] = {"heads": 5.5, "readers": 128.0, "bodies": 16.0}
+LIMIT_KB: Final[Mapping[str, float]] = {"heads": 5.5, "bodies": 16.0, "readers": 128.0}
 TITLES: Final[Mapping[str, str]] = {
     "heads": "half-sent heads",
-    "readers": "stalled readers of 8 MB",
     "bodies": "endless bodies",
+    "readers": "stalled readers of 8 MB",
 }
 HEAD_S: Final = 5.0
 BODY_S: Final = 5.0
@@ -41,13 +41,13 @@ class Plan:
     """How many of each kind attack, for how long the client measures, and how fast it asks."""
 
     heads: int = 5000
-    readers: int = 1000
     bodies: int = 1000
+    readers: int = 1000
     seconds: float = 15.0
     rate: int = 1000
 
     def counts(self) -> Mapping[str, int]:
-        return {"heads": self.heads, "readers": self.readers, "bodies": self.bodies}
+        return {"heads": self.heads, "bodies": self.bodies, "readers": self.readers}
 
 
 def deadline_s(kind: str) -> float:
@@ -87,7 +87,7 @@ def _of_memory(plan: Plan) -> list[tuple[str, Figure]]:
     return [
         *((_name(kind, counts[kind]), figure) for kind, figure in each.items()),
         ("all attackers", _figure("peak_mb", "memory at its peak", "MB", round(total_mb, 1))),
-        ("all attackers", _figure("kernel_mb", "socket buffers of all sides in the kernel, at their peak", "MB")),
+        ("all attackers", _figure("kernel_mb", "socket buffers of all sides in the kernel", "MB")),
     ]
 
 

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Final, final
 
@@ -33,10 +34,11 @@ from loadtests.soak.held import Held, held
 
 _TEMPLATE: Final = Path(__file__).with_name("fairlead.yaml")
 _START_S: Final = 20.0
-_JOIN_S: Final = 4.0  # from the order of a kind to all of them being there, at 2,000 a second
+_JOIN_S: Final = 4.0  # of a kind: spread, so that its deadlines do not all fall together afterwards either
+_JOINED: Final = 0.75  # the share of that time that it takes
 _SETTLE_S: Final = 8.0  # what lingers or is idle ends in 2 s, and free memory is given back every 5 s
 _SECOND_S: Final = 3.0  # the second attack is only there to be freed again
-_CONNECTIONS: Final = 32
+_REQUESTS: Final = 500  # on one connection of the client, which the proxy may end after more
 Tell = Callable[[str], None]
 
 
@@ -97,7 +99,6 @@ class Stage:
         self._directory = directory
         self._plan = plan
         self._tell = tell
-        self._peak_kb = 0
         self._kernel_mb = 0.0
 
     def run(self) -> Sample:
@@ -133,7 +134,7 @@ class Stage:
             port=self._proxy.place.l7,
             path=SMALL.path,
             rate=plan.rate,
-            connections=_CONNECTIONS,
+            connections=ceil(plan.rate * (plan.seconds + 1) / _REQUESTS),
             seconds=plan.seconds,
         )
         return latencies(schedule, self._bench.cores.load)
@@ -143,7 +144,8 @@ class Stage:
         sample: dict[str, float] = {}
         kinds = list(self._plan.counts().items())
         total_s = len(kinds) * _JOIN_S + lasting_s + 3.0
-        self._peak_kb = memory_kb = before.memory_kb
+        memory_kb = before.memory_kb
+        resident_kb = begin_peak(before.worker)
         with ExitStack() as stack:
             forces: list[_Force] = []
             for i, (kind, count) in enumerate(kinds):
@@ -162,7 +164,7 @@ class Stage:
             self._tell(f"{what}: waiting for the deadlines")
             for force in forces:
                 sample |= of_states(force.orders.kind, force.orders.count, force.finish(), since, until)
-        sample["peak_mb"] = (self._peak_kb - before.memory_kb) / 1024
+        sample["peak_mb"] = (peak_kb(before.worker) - resident_kb) / 1024
         return sample
 
     def _measured(self, calm: Latencies) -> Sample:
@@ -187,7 +189,8 @@ class Stage:
 
     @contextmanager
     def _force(self, kind: str, count: int, lasting_s: float) -> Iterator[_Force]:
-        orders = Orders(port=self._proxy.place.l7, kind=kind, count=count, seconds=lasting_s)
+        rate = ceil(count / (_JOIN_S * _JOINED))
+        orders = Orders(port=self._proxy.place.l7, kind=kind, count=count, seconds=lasting_s, rate=rate)
         log = self._directory / f"{kind}-{time.monotonic_ns()}.log"
         with started(attackers.command(orders), self._bench.cores.load, log) as child:
             yield _Force(orders, child, log)
@@ -200,7 +203,6 @@ class Stage:
 
     def _look(self) -> Held:
         found = held(self._child.pid)
-        self._peak_kb = max(self._peak_kb, found.memory_kb)
         self._kernel_mb = max(self._kernel_mb, kernel_memory_mb())
         return found
 
@@ -232,6 +234,17 @@ def active_connections(admin: int) -> float:
     with urllib.request.urlopen(f"http://{HOST}:{admin}/metrics", timeout=10) as reply:
         text = reply.read().decode()
     return sum(float(value) for value in re.findall(r"^fairlead_connections_active\{.*\} (\S+)$", text, re.MULTILINE))
+
+
+def begin_peak(pid: int) -> int:
+    """From now on the kernel notes the peak of this process's memory anew; returns what it has now, in KB."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return peak_kb(pid)
+
+
+def peak_kb(pid: int) -> int:
+    (found,) = re.findall(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found)
 
 
 def kernel_memory_mb() -> float:
