@@ -39,8 +39,8 @@ END: Final = "<!-- attack: end -->"
 _RESULTS: Final = Path(__file__).parent.parent / "results.md"
 
 HOW: Final = """\
-One worker on one core; the upstream, a measuring client and the attackers on the other, the attackers at a lower
-priority. The client asks at a fixed rate that does not wait for replies, and latency counts from the time a request
+One worker on one core; on the other the attackers, and a measuring client with its upstream, which go first (real-time
+priority, when it may be had). The client asks at a fixed rate that does not wait for replies, and latency counts from the time a request
 was due. An attacker never ends by itself: half-sent heads get a byte every 2 s, half of the readers take 8 bytes every
 2 s and the others nothing, bodies (half of them chunked, half with a length) get a byte every 2 s. One that is ended is
 replaced as long as the attack lasts. They come from 20 addresses. Deadlines are shortened

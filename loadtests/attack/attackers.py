@@ -2,7 +2,7 @@
 
 Owns their connections, and what became of each. An attacker never ends by itself: it is ended, and as long as the
 attack lasts another takes its place. Made to be cheap, because the measuring client lives on the same core: one epoll
-set, one queue of what is due, ticks of 2 ms, a lower priority. It says every second how things are, as a line of JSON;
+set, one queue of what is due, ticks of 2 ms. It says every second how things are, as a line of JSON;
 `late_s` is its own lag, the most that something was sent later than it was due.
 """
 
@@ -12,7 +12,6 @@ import argparse
 import errno
 import gc
 import json
-import os
 import select
 import socket
 import sys
@@ -29,7 +28,6 @@ from loadtests.compare.processes import HOST
 
 _TICK_S: Final = 0.002
 _CATCH_UP_S: Final = 0.1  # when it was late itself, no more than this is made up for at once
-_NICE: Final = 10
 _RECEIVE_BUFFER: Final = 4096  # an attacker takes nothing, and keeps nothing
 _ADDRESSES: Final = 20  # of clients, so that no limit per address is what saves the proxy
 _TELL_S: Final = 1.0
@@ -231,7 +229,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for key, value in asdict(Orders(port=0, kind="", count=0, seconds=0.0)).items():
         parser.add_argument(f"--{key.replace('_', '-')}", type=type(value), default=value)
-    os.nice(_NICE)
     gc.disable()  # there are no cycles, and looking for some would make everybody late
     with Attack(Orders(**vars(parser.parse_args()))) as attack:
         for state in attack.run():

@@ -7,7 +7,6 @@ memory that an attack takes is the proxy's and not this program's.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import sys
@@ -18,7 +17,6 @@ from loadtests.compare.upstream import Reply
 
 HUGE: Final = Reply("/huge", 8 << 20)
 _SEND_BUFFER: Final = 65_536
-_NICE: Final = 10  # the measuring client and its upstream go first
 
 
 @final
@@ -83,5 +81,4 @@ def command(port: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    os.nice(_NICE)
     Endpoint(int(sys.argv[1])).serve()

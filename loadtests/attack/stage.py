@@ -1,7 +1,7 @@
 """The attack itself: what is started where, in which order, and what is looked at when.
 
-Owns every process of it. The worker has a core; the upstream, the measuring client and, at a lower priority, the
-attackers share the other. Kinds of attackers come one after the other, so that it can be told what each costs. All of
+Owns every process of it. The worker has a core; the attackers share the other with the measuring client and its
+upstream, which go first. Kinds of attackers come one after the other, so that it can be told what each costs. All of
 it is done twice: what memory the first attack leaves behind must be enough for the second.
 """
 
@@ -17,7 +17,7 @@ from math import ceil
 from pathlib import Path
 from typing import Final, final
 
-from loadtests.attack import attackers, endpoint
+from loadtests.attack import attackers, endpoint, priority
 from loadtests.attack.attackers import Orders, State
 from loadtests.attack.bounds import BODY_S, HEAD_S, Plan, of_states
 from loadtests.compare.bench import Bench, Proxy
@@ -38,6 +38,7 @@ _JOIN_S: Final = 4.0  # of a kind: spread, so that its deadlines do not all fall
 _JOINED: Final = 0.75  # the share of that time that it takes
 _SETTLE_S: Final = 8.0  # what lingers or is idle ends in 2 s, and free memory is given back every 5 s
 _SECOND_S: Final = 3.0  # the second attack is only there to be freed again
+_CONNECTIONS: Final = 64
 _REQUESTS: Final = 500  # on one connection of the client, which the proxy may end after more
 Tell = Callable[[str], None]
 
@@ -134,10 +135,11 @@ class Stage:
             port=self._proxy.place.l7,
             path=SMALL.path,
             rate=plan.rate,
-            connections=ceil(plan.rate * (plan.seconds + 1) / _REQUESTS),
+            connections=max(ceil(plan.rate * (plan.seconds + 1) / _REQUESTS), _CONNECTIONS),
             seconds=plan.seconds,
         )
-        return latencies(schedule, self._bench.cores.load)
+        with priority.first():
+            return latencies(schedule, self._bench.cores.load)
 
     def _attack(self, what: str, calm: Latencies | None, before: Held, lasting_s: float) -> Sample:
         """One attack; with `calm` the client measures meanwhile."""
@@ -225,7 +227,10 @@ def run(bench: Bench, directory: Path, plan: Plan, tell: Tell) -> Sample:
     with started(endpoint.command(port), bench.cores.load, directory / "endpoint.log") as child:
         if not first_reply(port, endpoint.HUGE, _START_S):
             raise CompareError(f"the attackers' endpoint did not start: {child.last_words()}")
-        with bench.upstreams(), bench.serving(Attacked(port)) as proxy:
+        with ExitStack() as stack:
+            with priority.first():
+                stack.enter_context(bench.upstreams())
+            proxy = stack.enter_context(bench.serving(Attacked(port)))
             return Stage(bench, proxy, directory, plan, tell).run()
 
 
