@@ -40,10 +40,10 @@ _RESULTS: Final = Path(__file__).parent.parent / "results.md"
 
 HOW: Final = """\
 One worker on one core; on the other the attackers, and a measuring client with its upstream, which go first (real-time
-priority, when it may be had). The client asks at a fixed rate that does not wait for replies, and latency counts from the time a request
-was due. An attacker never ends by itself: half-sent heads get a byte every 2 s, half of the readers take 8 bytes every
-2 s and the others nothing, bodies (half of them chunked, half with a length) get a byte every 2 s. One that is ended is
-replaced as long as the attack lasts. They come from 20 addresses. Deadlines are shortened
+priority, when it may be had). The client asks at a fixed rate that does not wait for replies, and latency counts from
+the time a request was due. An attacker never ends by itself: half-sent heads get a byte every 2 s, bodies (half of them
+chunked, half with a length) a byte every 2 s, half of the readers take 8 bytes every 2 s and the others nothing. One
+that is ended is replaced as long as the attack lasts. They come from 20 addresses. Deadlines are shortened
 (`loadtests/attack/fairlead.yaml`). Memory is what the worker has allocated, over what it had before; a kind's is its
 growth while that kind joined. Why the bounds are what they are is said in `loadtests/attack/bounds.py`."""
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def first() -> Iterator[None]:
-    """What is started meanwhile goes before everything of normal priority. Without the right to that nothing changes."""
+    """What is started meanwhile goes before all of normal priority. Without the right to that nothing changes."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     with suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(0, policy, parameters)
