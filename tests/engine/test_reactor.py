@@ -346,6 +346,38 @@ async def test_a_missing_unix_socket_fails_at_once(reactor: Reactor, tmp_path: o
     assert Recorder(reactor).connect(Address(f"unix:{tmp_path}/absent")) == errno.ENOENT
 
 
+class Late(Recorder):
+    """At its deadline it tells `prompt`; the first of them to do so has the other end of `prompt` say something."""
+
+    def __init__(self, reactor: Reactor, prompt: Recorder, peer: socket.socket) -> None:
+        super().__init__(reactor)
+        self._prompt = prompt
+        self._peer = peer
+
+    def on_deadline(self) -> None:
+        if not self._prompt.events:
+            self._peer.sendall(b"a request")
+        self._prompt.note("deadline")
+
+
+async def test_deadlines_that_pass_together_hold_up_nobody(reactor: Reactor) -> None:
+    """As when thousands of attackers are ended: what comes after the first deadline is read before the last."""
+    ends = [socket.socketpair() for _ in range(33)]
+    prompt = Recorder(reactor)
+    late = [Late(reactor, prompt, ends[0][1]) for _ in ends[1:]]
+    for stream, (ours, _) in zip([prompt, *late], ends, strict=True):
+        ours.setblocking(False)
+        stream.adopt(ours.detach())
+    for stream in late:
+        stream.arm(1)
+    await prompt.until(lambda: len(prompt.events) == 33)
+    assert prompt.events.index("data") < 10
+    assert prompt.events.count("deadline") == 32
+    for stream, (_, theirs) in zip([prompt, *late], ends, strict=True):
+        stream.close()
+        theirs.close()
+
+
 async def test_a_deadline_fires_once_and_can_be_taken_back(reactor: Reactor) -> None:
     stream, client = pair(reactor)
     other, peer = pair(reactor)

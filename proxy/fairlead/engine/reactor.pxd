@@ -32,6 +32,8 @@ cdef class Reactor:
     cdef bytes buffer
     cdef object timer
     cdef object poll_callback
+    cdef object look_callback
+    cdef Py_ssize_t look_from  # where the round of looking at deadlines goes on; 0 when it is over
     cdef epoll_event events[BATCH]
 
     cdef int _add(self, object member, int fd, uint32_t mask, uint64_t tag) except -1
