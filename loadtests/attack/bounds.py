@@ -99,6 +99,7 @@ def _of_ends(plan: Plan) -> list[tuple[str, Figure]]:
             _figure(f"{kind}_ended", "ended by the proxy in all"),
             _figure(f"{kind}_longest_s", "the longest that one was held", "s", deadline_s(kind) + _SLACK_S),
             _figure(f"{kind}_left", "not ended", "", 0.0),
+            _figure(f"{kind}_late_ms", "the attackers' own lag, at most", "ms"),
         )
         found += [(_name(kind, count), figure) for figure in figures]
     return found
@@ -127,6 +128,7 @@ def of_states(kind: str, count: int, states: Sequence[State], since: float, unti
         f"{kind}_missing": 100.0 * max(count - least, 0) / count,
         f"{kind}_ended": sum(last.ends.values()),
         f"{kind}_longest_s": last.longest_s,
+        f"{kind}_late_ms": max((state.late_s for state in states if since <= state.at <= until), default=0.0) * 1000,
         f"{kind}_left": last.held,
     }
 

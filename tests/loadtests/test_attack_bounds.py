@@ -45,7 +45,7 @@ def test_the_bound_of_all_memory_is_made_of_those_of_each() -> None:
 def test_states_are_judged_by_the_worst_while_the_client_measured() -> None:
     states = [
         State(at=1.0, held=2),
-        State(at=2.0, held=90),
+        State(at=2.0, held=90, late_s=0.25),
         State(at=3.0, held=100),
         State(at=9.0, held=3, longest_s=5.2, ends={"408": 150, "end": 7}, is_last=True),
     ]
@@ -53,6 +53,7 @@ def test_states_are_judged_by_the_worst_while_the_client_measured() -> None:
         "heads_missing": 10.0,
         "heads_ended": 157,
         "heads_longest_s": 5.2,
+        "heads_late_ms": 250.0,
         "heads_left": 3,
     }
     assert of_states("heads", 100, states, 4.0, 5.0)["heads_missing"] == 100.0  # nothing is known of that time
