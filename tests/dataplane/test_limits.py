@@ -384,6 +384,22 @@ async def test_over_the_total_new_requests_are_refused_and_new_connections_wait(
         assert (await waiting.message()).status == 200
 
 
+async def test_over_the_total_a_head_that_goes_on_and_on_is_refused() -> None:
+    async with Stage() as stage:
+        stage.play()
+        growing, still = await stage.client(), await stage.client()
+        await growing.send(b"GET / HTTP/1.1\r\nHost: a\r\nA: ")
+        await still.send(b"GET / HTTP/1.1\r\n")
+        await stage.until(lambda: stage.listener.budget.kept == 44)
+        stage.listener.budget.set_limit(43)
+        await growing.send(b"a" * 3000)
+        reply = await growing.message()
+        assert (reply.status, reply.error, reply.one(b"Connection")) == (503, b"overloaded", b"close")
+        await growing.ends()
+        assert stage.listener.budget.kept == 16  # the other has time until its deadline
+        assert stage.listener.errors == {"overloaded": 1}
+
+
 async def test_over_the_total_no_body_is_kept_for_a_retry() -> None:
     async with Stage() as stage:
         stand = stage.stand()

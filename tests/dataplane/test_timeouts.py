@@ -190,6 +190,30 @@ async def test_a_client_that_takes_its_reply_too_slowly_is_reset() -> None:
         assert stage.records[0][12] < 1_000_000
 
 
+async def test_a_client_that_uploads_without_end_must_read_its_reply_too() -> None:
+    async with Stage() as stage:
+        stand = set_stage(stage, Set(limits=ListenerLimits(min_body_rate=1_000_000), send_buffer=16384))
+        client = await stage.client()
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
+        server = await stand.accept()
+        await server.head()
+
+        async def upload() -> None:
+            while True:
+                await client.send(bytes(65536))
+                await server.take(65536)
+                await asyncio.sleep(0.01)
+
+        sending = asyncio.ensure_future(upload())
+        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
+        replying = asyncio.ensure_future(server.send(bytes(64 << 20)))
+        await stage.until(lambda: stage.listener.active == 0)
+        await ended(sending)
+        await ended(replying)
+        assert stage.listener.errors == {"client-too-slow": 1}
+
+
 async def test_a_slow_reader_that_is_fast_enough_gets_all_of_it() -> None:
     async with Stage() as stage:
         stand = set_stage(stage, Set(limits=ListenerLimits(min_body_rate=10_000), send_buffer=16384))

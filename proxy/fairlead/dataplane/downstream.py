@@ -128,6 +128,7 @@ class Http1Downstream(Downstream):
                 len(self._buffer) > _EAGER
                 and b"\n" not in data
                 and len(self._buffer) <= self._http.limits.max_head_bytes
+                and not self._http.budget.is_over
             ):
                 return
             data = self._buffer
@@ -173,6 +174,9 @@ class Http1Downstream(Downstream):
             self._hold(data if start == 0 else data[start:])
             if self.exchange is not None:
                 self.pause()
+            elif self._is_heading and self._http.budget.is_over:
+                self._refuse(Kind.OVERLOADED, "")  # as the whole head would be
+                return
         if self.exchange is None:
             self._after_replies()
 

@@ -94,6 +94,7 @@ cdef class Exchange:
     cpdef object begin(self, Downstream client, LiveService service, RequestHead request, bytes request_id)
     cpdef object start(self, bytes head)
     cpdef Py_ssize_t take_request(self, bytes data, Py_ssize_t start) except -1
+    @cython.locals(size=Py_ssize_t)
     cdef _keep_for_retry(self, list out)
     cdef _forget_sent(self)
     @cython.locals(most=int64_t, earned=int64_t)

@@ -219,6 +219,10 @@ class Exchange:
             left = max(self._body_due - self.client.reactor.now, 1)
             if not delay or left < delay:
                 delay = left
+        if self.client.is_blocked:  # to send without end is no excuse for not reading
+            left = self.client.reader_us()
+            if not delay or 0 < left < delay:
+                delay = left
         self._arm(self.client, delay)
 
     def _arm(self, stream: Stream, delay: int) -> None:

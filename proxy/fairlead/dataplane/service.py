@@ -45,6 +45,7 @@ class LiveService:
         self.connect = Histogram()
         self.retries: dict[str, int] = {}
         self.eligible = 0
+        self.request_us = 0  # also of the requests that reach no service
         self.is_touched = True
 
     def apply(self, spec: Service) -> None:
