@@ -105,6 +105,7 @@ class Http1Downstream(Downstream):
         self.host = self.peer
         self.budget = listener.budget
         self.set_room(listener.max_buffer_bytes)
+        self.reader_due = 0
         self.exchange = _NOTHING
         self._buffer = b""
         self._requests = 0
