@@ -82,6 +82,7 @@ cdef class Exchange:
     cdef readonly bint is_head
     cdef bint _is_idempotent
     cdef bint _is_fresh_only
+    cdef bint _is_rate_next
     cdef bint _is_client_kept
     cdef bint _is_server_kept
     cdef bint _is_until_close

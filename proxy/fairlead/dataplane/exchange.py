@@ -139,6 +139,7 @@ class Exchange:
         self._failure = None
         self._retry = None
         self._body_due = 0
+        self._is_rate_next = False
         self._due = client.reactor.now + service.request_us if service.request_us else 0
         self._started = client.reactor.now  # of this turn: the time that a request waits for its turn is ours too
         self._ttfb = 0
@@ -213,12 +214,14 @@ class Exchange:
 
     def _await_body(self) -> None:
         delay = self.listener.body_us
+        self._is_rate_next = False  # what is armed is the next piece, not the least rate
         if self.listener.min_body_rate:
             if not self._body_due:
                 self._body_due = self.client.reactor.now + self._body_credit
             left = max(self._body_due - self.client.reactor.now, 1)
             if not delay or left < delay:
                 delay = left
+                self._is_rate_next = True
         if self.client.is_blocked:  # to send without end is no excuse for not reading
             left = self.client.reader_us()
             if not delay or 0 < left < delay:
@@ -595,7 +598,7 @@ class Exchange:
             self.fail(self._late())
         elif self.client.is_blocked:
             self._truncate(Kind.CLIENT_TOO_SLOW)
-        elif self._body_due and self.client.reactor.now >= self._body_due:
+        elif self._is_rate_next:
             self.fail(Kind.REQUEST_TOO_SLOW)
         else:
             self.fail(Kind.REQUEST_TIMEOUT)
