@@ -309,7 +309,7 @@ class Stage:
     def check(self) -> None:
         """Nothing is under way, and the counts say so."""
         for listener in self.listeners:
-            assert listener.active == 0
+            assert (listener.active, listener.clients) == (0, 0)
         for service in self._services.values():
             for endpoint in [*service.endpoints.values(), *service.retired.values()]:
                 assert (endpoint.in_flight, endpoint.connections, endpoint.idle) == (0, 0, []), endpoint

@@ -207,6 +207,16 @@ async def test_a_tcp_client_with_too_many_connections_is_reset() -> None:
         assert stage.records[0][14] == "too-many-connections"
 
 
+async def test_a_trusted_proxy_may_have_as_many_connections_as_its_clients_need() -> None:
+    async with Stage() as stage:
+        limits = ListenerLimits(max_client_connections=1)
+        stage.play(scene=Set(limits=limits, trusted_proxies=("127.0.0.1",)))
+        for client in [await stage.client() for _ in range(3)]:
+            await client.send(GET)
+            assert (await client.message()).error == b"no-endpoint"
+        assert stage.listener.errors == {"no-endpoint": 3}
+
+
 async def test_clients_of_a_unix_socket_are_not_told_apart_and_not_counted(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         stand = stage.stand()
@@ -338,7 +348,7 @@ async def test_what_is_kept_for_a_retry_is_counted() -> None:
         await client.send(sized(5000))
         server = await stand.accept()
         await server.message()
-        assert stage.listener.budget.kept == 5000
+        assert stage.listener.budget.kept == 5000 + 64  # and what a piece takes in memory
         await server.send(OK)
         assert (await client.message()).status == 200
         assert stage.listener.budget.kept == 0

@@ -442,14 +442,14 @@ TRUSTED: dict[str, Case] = {
         client=b"2001:db9::7",
     ),
     "trusted addresses only in X-Forwarded-For": _believed(
-        "X-Forwarded-For: 10.1.1.1, [2001:db8::1]", to="10.1.1.1, [2001:db8::1], 10.0.0.9"
+        "X-Forwarded-For: 10.1.1.1, [2001:db8::1]", to="10.1.1.1, [2001:db8::1], 10.0.0.9", client=b"10.1.1.1"
     ),
     "unknown in X-Forwarded-For": _believed(
-        "X-Forwarded-For: 192.0.2.7, unknown, 10.0.0.1", to="192.0.2.7, unknown, 10.0.0.1, 10.0.0.9"
+        "X-Forwarded-For: 192.0.2.7, unknown, 10.0.0.1", to="192.0.2.7, unknown, 10.0.0.1, 10.0.0.9", client=b"10.0.0.1"
     ),
     "a hidden address in X-Forwarded-For": _believed("X-Forwarded-For: 1.1.1.1, _x", to="1.1.1.1, _x, 10.0.0.9"),
     "an empty member within X-Forwarded-For": _believed(
-        "X-Forwarded-For: 1.1.1.1,, 10.0.0.1", to="1.1.1.1,, 10.0.0.1, 10.0.0.9"
+        "X-Forwarded-For: 1.1.1.1,, 10.0.0.1", to="1.1.1.1,, 10.0.0.1, 10.0.0.9", client=b"10.0.0.1"
     ),
     "X-Forwarded-For of a trusted proxy on a Unix socket": _believed(
         "X-Forwarded-For: 192.0.2.7", to="192.0.2.7", client=b"192.0.2.7", peer=b"unix"

@@ -50,7 +50,7 @@ def test_a_trust_of_nobody_and_one_of_everybody(mode: Mode) -> None:
         assert everybody.holds(peer)
     assert not nobody.holds(b"unix")
     assert not everybody.holds(b"unix")  # named by itself, as it has no address
-    assert everybody.client(b"1.1.1.1, 2.2.2.2", b"3.3.3.3") == b"3.3.3.3"
+    assert everybody.client(b"1.1.1.1, 2.2.2.2", b"3.3.3.3") == b"1.1.1.1"
 
 
 @both
@@ -90,7 +90,8 @@ def test_addresses_that_are_read(mode: Mode, text: str, client: str) -> None:
 def test_what_is_no_address_ends_the_walk(mode: Mode, text: str) -> None:
     trust = mode["wire.forwarded"].Trust(TRUST)
     given = f"8.8.8.8,{text},10.0.0.1".encode("latin-1")
-    assert trust.client(given, PROXY) == PROXY
+    assert trust.client(given, PROXY) == b"10.0.0.1"
+    assert trust.client(f"8.8.8.8,{text}".encode("latin-1"), PROXY) == (PROXY if text.strip(" ,") else b"8.8.8.8")
 
 
 @both
@@ -123,13 +124,20 @@ def _is_trusted(text: str) -> bool:
 
 @thorough
 @given(_LISTS | _ANYTHING, st.sampled_from((b"10.0.0.9", b"2001:db8::9", b"unix")))
-def test_the_client_is_an_address_that_is_not_trusted_or_the_peer(value: bytes, peer: bytes) -> None:
+def test_the_client_is_the_first_from_the_right_that_is_not_trusted(value: bytes, peer: bytes) -> None:
     found = {mode["wire.forwarded"].Trust(TRUST).client(value, peer) for mode in (COMPILED, INTERPRETED)}
     (client,) = found
     if client != peer:
         text = client.decode("ascii")
         assert str(ip_address(text)) == text or ip_address(text).version == 6  # inet_ntop: ::1.2.3.4
-        assert not _is_trusted(text)
+    trust = COMPILED["wire.forwarded"].Trust(TRUST)
+    expected = peer
+    for member in reversed(value.strip(b", \t").split(b",")):
+        address = trust.client(member, b"")
+        if not address or (expected != peer and not trust.holds(expected)):
+            break
+        expected = address
+    assert client == expected
 
 
 @thorough

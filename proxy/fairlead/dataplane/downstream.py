@@ -79,7 +79,7 @@ class HttpListener(LiveListener):
         client.adopt(fd)
         client.arm(self.keepalive_us)
         excess = self.opened(client.peer)
-        if excess:
+        if excess and client._trust is None:  # a trusted proxy stands for many clients
             client.turn_away(excess)
 
     def _client(self, host: bytes) -> tuple[bytes, bytes, Trust | None]:

@@ -17,11 +17,12 @@ cdef class Trust:
     cdef bint _has_unix
     cdef dict _seen
 
+    @cython.locals(found=tuple)
     cpdef bint holds(self, bytes peer) except -1
-    @cython.locals(start=Py_ssize_t, end=Py_ssize_t, found=bytes)
+    @cython.locals(start=Py_ssize_t, end=Py_ssize_t, found=tuple, client=bytes, is_trusted=bint)
     cpdef bytes client(self, bytes forwarded_for, bytes peer)
-    @cython.locals(packed=bytes, found=bytes)
-    cdef bytes _look_up(self, bytes text)
+    @cython.locals(packed=bytes, found=tuple)
+    cdef tuple _look_up(self, bytes text)
     cdef bint _covers(self, bytes packed) except -1
 
 

@@ -42,20 +42,25 @@ class Trust:
             (net.max_prefixlen // 8, int(net.network_address), int(net.netmask)) for net in networks
         ]
         self._has_unix = "unix" in proxies
-        self._seen: dict[bytes, bytes | None] = {}
+        self._seen: dict[bytes, tuple[bytes, bool] | None] = {}
 
     def holds(self, peer: bytes) -> bool:
         """Whether a peer is trusted: an address, or UNIX."""
-        return self._has_unix if peer == UNIX else self._look_up(peer) == b""
+        if peer == UNIX:
+            return self._has_unix
+        found = self._look_up(peer)
+        return found is not None and found[1]
 
     def client(self, forwarded_for: bytes | None, peer: bytes) -> bytes:
-        """The client's address: the rightmost in X-Forwarded-For that is not trusted itself, else the trusted peer's.
+        """The client's address: the rightmost in X-Forwarded-For that is not trusted itself, else the leftmost.
 
         Each proxy has appended whom it saw. What stands to the left of the first that is not trusted is that client's
-        own word; what stands to the left of anything that is no address was said by somebody who is not known.
+        own word; what stands to the left of anything that is no address was said by somebody who is not known. This is
+        real_ip_recursive of nginx: a client within the trusted networks is one, too.
         """
+        client = peer
         if forwarded_for is None:
-            return peer
+            return client
         forwarded_for = forwarded_for.strip(_BETWEEN)
         end = len(forwarded_for)
         while end >= 0:
@@ -63,19 +68,20 @@ class Trust:
             found = self._look_up(forwarded_for[start:end].strip(b" \t"))
             if found is None:
                 break
-            if found:
-                return found
+            client, is_trusted = found
+            if not is_trusted:
+                break
             end = start - 1
-        return peer
+        return client
 
-    def _look_up(self, text: bytes) -> bytes | None:
-        """The address in its canonical form; b"" when it is trusted, None when it is no address. Remembered."""
+    def _look_up(self, text: bytes) -> tuple[bytes, bool] | None:
+        """The address in its canonical form and whether it is trusted; None when it is no address. Remembered."""
         if len(text) > _MAX_ADDRESS:
             return None
         if text in self._seen:
             return self._seen[text]
         packed = _packed(text)
-        found = None if packed is None else b"" if self._covers(packed) else _text(packed)
+        found = None if packed is None else (_text(packed), self._covers(packed))
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
         self._seen[text] = found
