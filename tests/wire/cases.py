@@ -366,6 +366,21 @@ CONNECTION: dict[str, Case] = {
         facts={"upgrade": b""},
     ),
     "Upgrade to HTTP by its name": Case(get("Upgrade: HTTP/2.0", "Connection: Upgrade"), sent=get()),
+    "Upgrade of a request with content": Case(
+        post("Upgrade: x", "Content-Length: 4", "Connection: upgrade"),
+        sent=post("Content-Length: 4"),
+        facts={"upgrade": b"", "content_length": 4},
+    ),
+    "Upgrade of a request with chunked content": Case(
+        post("Connection: upgrade, te", "TE: trailers", "Transfer-Encoding: chunked", "Upgrade: x"),
+        sent=post("Transfer-Encoding: chunked", "TE: trailers", "Connection: TE"),
+        facts={"upgrade": b"", "framing": 2},
+    ),
+    "Upgrade of a request with Content-Length: 0": Case(
+        post("Upgrade: x", "Content-Length: 0", "Connection: upgrade"),
+        sent=post("Content-Length: 0", "Upgrade: x", "Connection: upgrade"),
+        facts={"upgrade": b"x"},
+    ),
     "Upgrade to nothing": Case(get("Upgrade:", "Connection: Upgrade"), sent=get(), facts={"upgrade": b""}),
     "Expect: 100-continue": Case(
         post("Expect: 100-Continue", "Content-Length: 5"), facts={"expect_continue": True, "framing": 1}

@@ -30,6 +30,7 @@ cdef class RequestHead(Head):
     cdef int take_max_forwards(self, bytes text, bytes data) except -999
     cdef int close_head(self) except -999
     cdef void add_connection(self)
+    cdef bint _has_content(self) noexcept
     cdef int frame(self) except -999
 
 

@@ -255,12 +255,16 @@ class RequestHead(Head):
         if self._connection & NAMES_TE and self._wants_trailers:
             options.append(b"TE")  # RFC 9110 10.1.4: TE is named in Connection
             self.parts.append(b"TE: trailers\r\n")
-        if self._connection & UPGRADES and self._protocol and not _is_http(self._protocol):
+        if self._connection & UPGRADES and self._protocol and not self._has_content() and not _is_http(self._protocol):
             options.append(b"upgrade")
             self.upgrade = self._protocol
             self.parts.append(b"Upgrade: " + self._protocol + b"\r\n")
         if options:
             self.parts.append(b"Connection: " + b", ".join(options) + b"\r\n")
+
+    def _has_content(self) -> bool:
+        """Content behind an Upgrade is content to some (RFC 9110 7.8) and the tunnel already to others."""
+        return self.framing == 2 or self.content_length > 0
 
     def frame(self) -> int:
         if self._codings is not None:
