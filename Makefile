@@ -12,10 +12,10 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv compare soak attack docs clean
+.PHONY: help demo test check lint types unit interpreted build venv h1cases compare soak attack docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## three backends, the proxy and traffic, live in this terminal (ARGS="--seconds 30")
 	@$(VENV)/bin/fairlead demo $(ARGS)
@@ -40,6 +40,9 @@ unit: build
 interpreted: build # the same text without the compiler: the engine is compiled, the rest is what a debugger sees
 	@echo "== pytest, the data plane interpreted"
 	@FAIRLEAD_INTERPRETED=1 $(PY) -m pytest tests/dataplane tests/control
+
+h1cases: build ## HTTP cases of other projects, where they are at hand, against a real proxy (ARGS="-v")
+	@PYTHONPATH=tests $(PY) -m h1cases $(ARGS)
 
 compare: build ## CPU, latency and memory beside nginx, HAProxy and Envoy (ARGS="--quick")
 	@scripts/apt-install nginx-light libnginx-mod-stream haproxy wrk nghttp2-client
