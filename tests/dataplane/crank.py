@@ -162,7 +162,7 @@ class Crank:
         try:
             if error is None:
                 self.turn()
-                assert not [member for member in self.reactor.members() if isinstance(member, Stream)]
+                self.check_empty()
                 assert self.failures == []
         finally:
             self._watch.close()
@@ -170,6 +170,10 @@ class Crank:
             self.plane.close()
             self.reactor.close()
             self._folder.cleanup()
+
+    def check_empty(self) -> None:
+        """The plane has no connection left, on either side."""
+        assert [member for member in self.reactor.members() if isinstance(member, Stream)] == []
 
     def client(self) -> End:
         """A new connection to the listener."""
