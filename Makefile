@@ -12,7 +12,7 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv h1cases compare soak attack docs clean
+.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ interpreted: build # the same text without the compiler: the engine is compiled,
 
 h1cases: build ## HTTP cases of other projects, where they are at hand, against a real proxy (ARGS="-v")
 	@PYTHONPATH=tests $(PY) -m h1cases $(ARGS)
+
+fuzz: build ## coverage-guided fuzzing of parsers and exchanges (ARGS="exchange --seconds 600")
+	@$(PY) -m pip install -q --group fuzz
+	@PYTHONPATH=tests $(PY) -m fuzz $(ARGS)
+
+asan: build ## the tests that give the compiled parts hostile bytes, under AddressSanitizer (ARGS="tests/wire")
+	@scripts/asan $(ARGS)
 
 compare: build ## CPU, latency and memory beside nginx, HAProxy and Envoy (ARGS="--quick")
 	@scripts/apt-install nginx-light libnginx-mod-stream haproxy wrk nghttp2-client

@@ -45,10 +45,12 @@ def with_serial(server: End, asked: Asked, serial: int) -> None:
 
 
 class Recorder:
-    """Attends the endpoint of this crank. `asked` by serial number; `answer` is called for each."""
+    """Attends the endpoint of this crank. `asked` by serial number; `answer` is called for each, and `begun` with what
+    has come of a request that is not whole yet."""
 
     def __init__(self, crank: Crank) -> None:
         self.answer: Answer = with_serial
+        self.begun: Callable[[End], None] | None = None
         self.asked: list[Asked] = []
         self._crank = crank
         self._taken: dict[End, int] = {}  # how much of what came is in `asked`
@@ -63,6 +65,8 @@ class Recorder:
             self.answer(server, asked, len(self.asked) - 1)
         if server.is_over:
             server.close()
+        elif self.begun is not None and b"\r\n\r\n" in server.came[start:]:
+            self.begun(server)
 
     def streams(self) -> list[tuple[bytes, bool]]:
         """What came over each connection since this was asked last, and whether it has ended. Whole messages go."""
