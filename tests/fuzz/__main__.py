@@ -18,7 +18,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PULSE = re.compile(r"#(\d+)\s.*?cov: (\d+).*?corp: (\d+).*?exec/s: (\d+)")
 _SILENCE_S = 10  # between two lines of progress
-_LONGEST = {"host": 80, "target": 300}  # bytes of an input
+_LONGEST = {"host": 80, "target": 200, "body": 200, "request": 400, "reply": 400, "exchange": 800}  # bytes
 _WORDS = (
     r"\x0d\x0a", r"\x0d\x0a\x0d\x0a", "GET / HTTP/1.1", "HTTP/1.0", "HTTP/1.1 200 OK", "HTTP/1.1 101 S", "HEAD",
     "OPTIONS *", "Host: a", "Content-Length: ", "Transfer-Encoding: chunked", "Connection: ", "close", "keep-alive",
@@ -31,7 +31,12 @@ _WORDS = (
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("target", nargs="*", help="those to run; all of them by default")
-    parser.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
+    parser.add_argument(
+        "--seconds",
+        type=int,
+        default=60,
+        help="for each target, and again for one byte wrong (default: 60)",
+    )
     parser.add_argument("--keep", action="store_true", help="add to tests/fuzz/corpus what reaches something new")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one target once, with what this file holds")
     chosen = parser.parse_args()
@@ -60,15 +65,27 @@ def _run(name: str, seconds: int, keep: bool) -> bool:
     words = work / "words"
     words.write_text("".join(f'"{word}"\n' for word in _WORDS))
     command = [sys.executable, "-m", "fuzz.guided", name, f"-max_total_time={seconds}", f"-dict={words}", "-timeout=20",
-               f"-max_len={_LONGEST.get(name, 1024)}", f"-artifact_prefix={work}/", "-print_final_stats=1",
+              "-use_value_profile=1",
+               f"-max_len={_LONGEST[name]}", f"-artifact_prefix={work}/", "-print_final_stats=1",
                str(work / "new"), str(work / "seeds")]  # fmt: skip
     print(f"== {name}, {seconds} s")
-    found = _watched(command)
+    found = _one_wrong(name, seconds, work) or _watched(command)
     if found is not None:
         print(f"FOUND by {name}; see {work}/log\nagain: make fuzz ARGS='{name} --replay {found}'")
     if keep:
         subprocess.run([sys.executable, "-m", "fuzz.keeping", name, str(work / "new")], check=True)
     return found is None
+
+
+def _one_wrong(name: str, seconds: float, work: Path) -> str | None:
+    from fuzz.one_wrong import run
+
+    runs, tried, found = run(name, seconds)
+    print(f"{runs:>10} runs: one byte wrong in each place of {tried} seeds", flush=True)
+    if found is None:
+        return None
+    (work / "one-wrong").write_bytes(found)
+    return str(work / "one-wrong")
 
 
 def _watched(command: list[str]) -> str | None:
