@@ -102,7 +102,6 @@ class Passages:
                 server.close()
             self.crank.turn()
             self._recorder.streams()
-        self._recorder.streams()
         assert self.crank.failures == []
         self.crank.check_empty()
 
