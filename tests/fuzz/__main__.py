@@ -18,7 +18,15 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PULSE = re.compile(r"#(\d+)\s.*?cov: (\d+).*?corp: (\d+).*?exec/s: (\d+)")
 _SILENCE_S = 10  # between two lines of progress
-_LONGEST = {"host": 80, "target": 200, "body": 200, "request": 400, "reply": 400, "exchange": 800}  # bytes
+_LONGEST = {
+    "host": 80,
+    "target": 200,
+    "forwarded": 200,
+    "body": 200,
+    "request": 400,
+    "reply": 400,
+    "exchange": 800,
+}  # bytes
 _WORDS = (
     r"\x0d\x0a", r"\x0d\x0a\x0d\x0a", "GET / HTTP/1.1", "HTTP/1.0", "HTTP/1.1 200 OK", "HTTP/1.1 101 S", "HEAD",
     "OPTIONS *", "Host: a", "Content-Length: ", "Transfer-Encoding: chunked", "Connection: ", "close", "keep-alive",

@@ -10,8 +10,9 @@ from dataplane.test_pieces import REPLIES as WHOLE_REPLIES
 from dataplane.test_pieces import REQUESTS as WHOLE_REQUESTS
 from fuzz.bodies import body
 from fuzz.exchanges import CLOSE, EARLY, SEPARATOR, exchange
+from fuzz.forwarded import forwarded
 from fuzz.heads import host, reply, request, target
-from wire.cases import BODIES, HOSTS, REPLIES, REQUESTS, TARGETS
+from wire.cases import BODIES, HOSTS, REPLIES, REQUESTS, TARGETS, TRUSTED
 from wire.reading import NEXT
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -21,6 +22,7 @@ TARGETS_BY_NAME: Final[dict[str, Callable[[bytes], None]]] = {
     "body": body,
     "host": host,
     "target": target,
+    "forwarded": forwarded,
     "exchange": exchange,
 }
 
@@ -38,6 +40,12 @@ def corpus(name: str) -> list[Path]:
 def _hosts() -> Iterator[bytes]:
     for case in HOSTS.values():
         yield case.given.partition(b"ost: ")[2].partition(b"\r\n")[0]
+
+
+def _forwarded() -> Iterator[bytes]:
+    for case in TRUSTED.values():
+        for claim in case.given.split(b"X-Forwarded-For: ")[1:]:
+            yield claim.partition(b"\r\n")[0]
 
 
 def _exchanges() -> Iterator[bytes]:
@@ -61,5 +69,6 @@ _SEEDS: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
     "body": lambda: (data for data, _ in BODIES.values()),
     "host": _hosts,
     "target": lambda: (case.given.split(b" ", 2)[1] for case in TARGETS.values() if case.given.count(b" ") > 1),
+    "forwarded": _forwarded,
     "exchange": _exchanges,
 }
