@@ -7,6 +7,8 @@ what ALLOWED says: what it stands on, never what stands on it.
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,9 +80,19 @@ def test_pure_packages_know_no_sockets_and_no_clock(path: Path) -> None:
     assert IO & {name.partition(".")[0] for name in set(imports(path)) - ONLY_TEXT} == set()
 
 
-def test_only_the_admin_server_imports_aiohttp() -> None:
+def test_only_http_servers_and_clients_import_aiohttp() -> None:
     users = {path.relative_to(ROOT) for path in MODULES for name in imports(path) if name.split(".")[0] == "aiohttp"}
-    assert {user for user in users if user.parts[0] != "demo"} == {Path("observe/admin.py")}
+    assert {user for user in users if user.parts[0] != "demo"} == {
+        Path("observe/admin.py"),
+        Path("discovery/kubernetes/api.py"),
+    }
+
+
+def test_reading_a_configuration_imports_no_client_of_kubernetes() -> None:
+    """It costs 0.3 s and 40 MB, which only who names a Service is to pay, and only the supervisor."""
+    script = "import sys, fairlead.main; print({'kubernetes_asyncio', 'aiohttp'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @named(MODULES)

@@ -174,7 +174,7 @@ WRONG = {
     ],
     "- a": [
         "1: configuration: is a list, and must be a mapping (KEY: VALUE) with any of "
-        "access_log, admin, drain, listeners, services, workers"
+        "access_log, admin, drain, kubernetes, listeners, services, workers"
     ],
     "worker: 1": ["6: worker: is unknown; did you mean 'workers'?"],
     "workers: 0": ["6: workers: is '0', and must be auto or from 1 to 1024"],
@@ -307,8 +307,8 @@ WRONG_SERVICES = {
     "{endpoints: localhost:80}": [
         "4: services.a.endpoints: 'localhost:80' is a name and not an address; write dns://localhost:80 to have it"
     ],
-    "{endpoints: ['10.0.0.1:80', 'k8s://a/b:c', [x]]}": [
-        "4: services.a.endpoints[1]: k8s:// is not supported yet; use IP:PORT, unix:/PATH, dns://... or file://...",
+    "{endpoints: ['10.0.0.1:80', 'k8://a/b:c', [x]]}": [
+        "4: services.a.endpoints[1]: k8:// is no source of endpoints; did you mean k8s://?",
         "4: services.a.endpoints[2]: is a list, and must be a text or a number",
     ],
     "{endpoints: ['10.0.0.1:80', {address: '10.0.0.2:80', weight: 65536}]}": [

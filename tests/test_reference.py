@@ -8,11 +8,11 @@ from fairlead.discovery import SOURCES
 from fairlead.fields import members
 from fairlead.model import Listener, ListenerLimits, ListenerTimeouts, Route, ServiceLimits, ServiceTimeouts
 from fairlead.reference import EXAMPLE, _section, reference
-from fairlead.settings import AccessLog, Admin, Drain, ServiceSettings, Settings
+from fairlead.settings import AccessLog, Admin, Drain, Kubernetes, ServiceSettings, Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 GROUPS = [Settings, Listener, Route, ListenerTimeouts, ListenerLimits, ServiceSettings, ServiceTimeouts, ServiceLimits]
-GROUPS += [Admin, Drain, AccessLog]
+GROUPS += [Admin, Kubernetes, Drain, AccessLog]
 
 
 def test_the_page_is_current() -> None:

@@ -25,6 +25,7 @@ from fairlead.settings import AUTO_WORKERS
 from fairlead.settings import AccessLog as AccessLog
 from fairlead.settings import Admin as Admin
 from fairlead.settings import Drain as Drain
+from fairlead.settings import Kubernetes as Kubernetes
 from fairlead.settings import ServiceSettings as ServiceSettings
 from fairlead.settings import Settings as Settings
 from fairlead.yaml_nodes import Document, read_text
@@ -113,6 +114,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
         "listeners": {name: _listener_to_json(listener) for name, listener in settings.listeners.items()},
         "services": {name: _service_to_json(service) for name, service in settings.services.items()},
         "admin": to_plain(settings.admin),
+        "kubernetes": to_plain(settings.kubernetes),
         "workers": settings.workers or "auto",
         "drain": to_plain(settings.drain),
         "access_log": to_plain(settings.access_log),

@@ -10,7 +10,7 @@ downstream  the client's side of the proxy                  upstream   the endpo
 endpoint    one address that serves (ip:port or unix:path)  service    the endpoints that serve one thing
 listener    an address that Fairlead accepts on             route      host and path -> service (HTTP listeners)
 policy      how a service chooses an endpoint               picker     a policy built for one set of endpoints
-source      where endpoints come from (static, dns, file)   snapshot   all of the above at one version
+source      where endpoints come from (static, k8s, ...)   snapshot   all of the above at one version
 report      what a worker sends up: counters, histograms    exchange   one request and its reply
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,7 +21,7 @@ from fairlead.fields import build, integer, members, read_group, read_weight
 from fairlead.model import Listener, ListenerLimits, Protocol, Route
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
-from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, ServiceSettings, Settings
+from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, Kubernetes, ServiceSettings, Settings
 from fairlead.yaml_nodes import Value, quoted, suggest
 
 OFF: Final = ("", "off")
@@ -28,6 +29,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", re.ASCII)
 _STREAMS: Final = ("stdout", "stderr")
 _AUTO: Final = "auto"
 _MAX_WORKERS: Final = 1024
+EQUAL: Final = "equal"
+_WEIGHTS: Final = (EQUAL, "annotation", "cpu-request")
+UNWEIGHTED: Final = ("round-robin", "random")  # policies for which all weights are the same
 
 # Limits of a listener that can only be reached when the other is as large.
 _WITHIN: Final = {
@@ -59,8 +63,10 @@ class Reader:
             "admin": self._admin,
             "workers": lambda value: _checked(value, parse_workers),
             "access_log": self._access_log,
+            "kubernetes": self._kubernetes,
         }
         settings = build(Settings, read_group(root, Settings, readers))
+        settings = _with_access(settings) if settings else None
         if settings and (shared := self._binds.get(settings.admin.bind)) and not settings.admin.bind.endswith(":0"):
             shared.complain("is where the admin server listens; choose another, or set admin.bind")
         return settings
@@ -169,8 +175,24 @@ class Reader:
         readers = {
             "sources": self._sources,
             "balance": lambda inner: _checked(inner, lambda text: parse_balance(text, self._base_dir)),
+            "weights": lambda inner: _checked(inner, parse_weights),
         }
-        return build(ServiceSettings, read_group(value, ServiceSettings, readers), name=name)
+        found = read_group(value, ServiceSettings, readers)
+        if found.get("weights"):
+            self._weigh(value, found)
+        return build(ServiceSettings, found, name=name)
+
+    def _weigh(self, value: Value, found: dict[str, Any]) -> None:
+        """Weights are a matter of the sources: those that can have them from there get them."""
+        given = _given(value)["weights"]
+        weights, sources = found["weights"], found.get("sources", ())
+        if weights == EQUAL:
+            return
+        if sources and not any(map(discovery.is_of_kubernetes, sources)):
+            given.complain("is for k8s:// endpoints, and there are none; give weights in endpoints")
+        if found.get("balance", "round-robin") in UNWEIGHTED:
+            given.complain("has no effect, as balance does not look at weights; use balance: weighted or least-request")
+        found["sources"] = tuple(discovery.with_weights(source, weights) for source in sources)
 
     def _sources(self, value: Value) -> tuple[Source, ...]:
         found: dict[str, Source] = {}
@@ -202,6 +224,10 @@ class Reader:
         readers = {"bind": lambda inner: _checked(inner, lambda text: parse_admin(text, self._base_dir))}
         return build(Admin, read_group(value, Admin, readers))
 
+    def _kubernetes(self, value: Value) -> Kubernetes | None:
+        readers = {"kubeconfig": lambda inner: _checked(inner, lambda text: str(self._base_dir / text) if text else "")}
+        return build(Kubernetes, read_group(value, Kubernetes, readers))
+
     def _access_log(self, value: Value) -> AccessLog | None:
         readers = {"to": lambda inner: _checked(inner, self._log_target)}
         return build(AccessLog, read_group(value, AccessLog, readers))
@@ -232,6 +258,17 @@ def parse_balance(text: str, base_dir: Path) -> str:
         raise ValueError(f"{error}; did you mean {meant[0]!r}?" if meant else str(error)) from error
 
 
+def parse_weights(text: str) -> str:
+    """Where weights come from. Raises ValueError saying what is wrong."""
+    if text == "latency":
+        raise ValueError("is 'latency', which is not there yet; use annotation, cpu-request or equal")
+    if text not in _WEIGHTS:
+        meant = get_close_matches(text, _WEIGHTS, n=1)
+        more = f"did you mean {meant[0]!r}?" if meant else f"use {', '.join(_WEIGHTS)}"
+        raise ValueError(f"is {quoted(text)}, which is no source of weights; {more}")
+    return text
+
+
 def parse_admin(text: str, base_dir: Path) -> str:
     """Where the admin server listens; "" for nowhere. Raises ValueError saying what is wrong."""
     return "" if text in OFF else bind_address(text, base_dir)
@@ -255,6 +292,19 @@ def _checked(value: Value, parse: Callable[[str], _T]) -> _T | None:
     except ValueError as error:
         value.complain(str(error))
         return None
+
+
+def _with_access(settings: Settings) -> Settings:
+    """The settings, with every source that asks the Kubernetes API told how to find it."""
+    access = settings.kubernetes
+    services = {
+        name: replace(
+            service,
+            sources=tuple(discovery.with_access(each, access.kubeconfig, access.context) for each in service.sources),
+        )
+        for name, service in settings.services.items()
+    }
+    return replace(settings, services=services)
 
 
 def _given(value: Value) -> dict[str, Value]:

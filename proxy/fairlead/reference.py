@@ -14,7 +14,7 @@ from fairlead.balance import POLICIES
 from fairlead.discovery import SOURCES
 from fairlead.fields import Member, members
 from fairlead.model import AUTO, Listener, ListenerLimits, ListenerTimeouts, Route, ServiceLimits, ServiceTimeouts
-from fairlead.settings import AccessLog, Admin, Drain, ServiceSettings, Settings
+from fairlead.settings import AccessLog, Admin, Drain, Kubernetes, ServiceSettings, Settings
 
 EXAMPLE: Final = """\
 listeners:
@@ -33,7 +33,7 @@ services:
     endpoints: ["10.0.0.1:8080", {address: "10.0.0.2:8080", weight: 3}]
     balance: weighted
   shop:
-    endpoints: file:shop-endpoints.yaml    # followed as it changes
+    endpoints: k8s://default/shop:http     # the port of a Service, by name or number
     timeouts: {connect: 250ms}
   cache:
     endpoints: dns://cache.internal:6379   # all of its addresses, resolved again when they expire
@@ -79,6 +79,9 @@ it): to the endpoint, or to each endpoint of a source that has none of its own.
 _SOURCES: Final = {
     "dns": "| `dns://NAME:PORT` | every A and AAAA record of a name, or what /etc/hosts says; asked for again when "
     "they expire, after at least 1 s and at most 300 s. When that fails, the last good ones stay |",
+    "k8s": "| `k8s://NAMESPACE/SERVICE:PORT` | the endpoints of a port of a Kubernetes Service, by name or number, "
+    "followed through the API: what terminates gets nothing new while others are ready. While the API is away the last "
+    "ones stay. [kubernetes.md](kubernetes.md) says what it needs |",
     "file": "| `file:PATH` | a YAML or JSON list of `ADDRESS` or `{address, weight, state}`, `state` one of ready, "
     "draining and unready; read again when it changes. When it is broken or gone, the last good version stays; `[]` "
     "means that there are none |",
@@ -95,7 +98,12 @@ _DURATIONS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 
 _BALANCING: Final = """\
-`balance` is one of {policies}; or a class of your own, as `./FILE.py:CLASS`."""
+`balance` is one of {policies}; or a class of your own, as `./FILE.py:CLASS`.
+
+`weights` says where the weights of `k8s://` endpoints come from: `equal`, the one that `endpoints` gives; `annotation`,
+what `fairlead.dev/weight` of a Pod says; `cpu-request`, the CPU that a Pod asks for, so that twice the CPU is twice the
+requests. The last two need the right to read Pods, and a policy that looks at weights. What is in force, and which
+Pods have no weight of their own, is said in `/api/v1/services`."""
 
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
@@ -118,6 +126,7 @@ def reference() -> str:
         _section("services.NAME.timeouts", ServiceTimeouts),
         _section("services.NAME.limits", ServiceLimits),
         _section("admin", Admin),
+        _section("kubernetes", Kubernetes),
         _section("drain", Drain, _DRAINING),
         _section("access_log", AccessLog),
     ]

@@ -27,8 +27,22 @@ class ServiceSettings:
         metadata={"key": "endpoints", "doc": "where they are: one source or a list of them, see below"}
     )
     balance: str = field(default="round-robin", metadata={"doc": "how one of them is chosen, see below"})
+    weights: Literal["equal", "annotation", "cpu-request"] = field(
+        default="equal", metadata={"doc": "of k8s:// endpoints, where their weights come from, see below"}
+    )
     timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kubernetes:
+    """How k8s:// sources find the API; in a Pod it needs nothing but a service account."""
+
+    kubeconfig: str = field(
+        default="", metadata={"doc": "the path of one; without it KUBECONFIG, the Pod's own, or ~/.kube/config"}
+    )
+    context: str = field(default="", metadata={"doc": "of the kubeconfig; without it the current one"})
 
 
 @final
@@ -70,6 +84,7 @@ class Settings:
     listeners: Mapping[str, Listener] = field(metadata={"doc": "the addresses to accept on, by name"})
     services: Mapping[str, ServiceSettings] = field(metadata={"doc": "the endpoints to pass on to, by name"})
     admin: Admin = Admin()
+    kubernetes: Kubernetes = Kubernetes()
     workers: int = field(
         default=AUTO_WORKERS,
         metadata={"doc": "processes for the traffic; auto: as many as cores may be used (affinity, quota)"},

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +11,15 @@ import pytest
 from fairlead.discovery import SOURCES, Found, Source
 from fairlead.discovery.dns import DnsSource
 from fairlead.discovery.file import FileSource
+from fairlead.discovery.kubernetes.access import Access
+from fairlead.discovery.kubernetes.answers import ApiError, What
+from fairlead.discovery.kubernetes.cluster import Cluster
+from fairlead.discovery.kubernetes.mirror import Query
+from fairlead.discovery.kubernetes.objects import Json
+from fairlead.discovery.kubernetes.source import KubernetesSource
 from fairlead.discovery.resolver import Answer, Unresolved
 from fairlead.discovery.static import StaticSource
+from kubernetes.recorded import endpoint, endpoint_slice, service
 
 from discovery.watching import LIMIT_S, addresses, step
 
@@ -77,7 +85,69 @@ class StaticWorld:
         raise NotImplementedError
 
 
-WORLDS: Mapping[str, Callable[[Path], World]] = {"": StaticWorld, "dns": DnsWorld, "file": FileWorld}
+class KubernetesWorld:
+    """A cluster whose API is in memory: it has one Service, and its slices can be had or not."""
+
+    def __init__(self, directory: Path) -> None:
+        self._hosts: Sequence[str] | None = None
+        self._turned: list[asyncio.Event] = []
+        self.source: Source = KubernetesSource("default", "shop", "80", connect=self._connect)
+
+    def give(self, hosts: Sequence[str]) -> None:
+        self._hosts = hosts
+        self._turn()
+
+    def fail(self) -> None:
+        self._hosts = None
+        self._turn()
+
+    def _turn(self) -> None:
+        for turned in self._turned:
+            turned.set()
+
+    @asynccontextmanager
+    async def _connect(self, _: Access) -> AsyncIterator[Cluster]:
+        cluster = Cluster(self)
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+
+    async def get(self, path: str, query: Query, what: What) -> Json:
+        items = [service("shop")] if path.endswith("/services") else [self._slice()]
+        return {"metadata": {"resourceVersion": "1"}, "items": items}
+
+    @asynccontextmanager
+    async def watch(
+        self, path: str, query: Query, what: What, silence_s: float
+    ) -> AsyncIterator[AsyncGenerator[Json, None]]:
+        turned = asyncio.Event()
+        self._turned.append(turned)
+        yield self._events(turned) if path.endswith("/endpointslices") else self._nothing()
+        self._turned.remove(turned)
+
+    async def _events(self, turned: asyncio.Event) -> AsyncGenerator[Json, None]:
+        while True:
+            turned.clear()
+            yield {"type": "MODIFIED", "object": self._slice()}
+            await turned.wait()
+
+    async def _nothing(self) -> AsyncGenerator[Json, None]:
+        await asyncio.Event().wait()
+        yield {}
+
+    def _slice(self) -> Json:
+        if self._hosts is None:
+            raise ApiError("the API is away")
+        return endpoint_slice(*map(endpoint, self._hosts), of="shop", ports=({"name": "http", "port": 80},))
+
+
+WORLDS: Mapping[str, Callable[[Path], World]] = {
+    "": StaticWorld,
+    "dns": DnsWorld,
+    "file": FileWorld,
+    "k8s": KubernetesWorld,
+}
 CHANGING = [scheme for scheme in WORLDS if scheme]
 ONE = ["10.0.0.1:80"]
 TWO = ["10.0.0.1:80", "10.0.0.2:80"]
@@ -109,7 +179,7 @@ async def test_that_nothing_can_be_found_is_told_at_once_too(world: World) -> No
     assert found.endpoints == ()
     assert found.problem
     world.give(["10.0.0.1"])
-    assert await step(watch) == Found((await _first(world)).endpoints)
+    assert await step(watch) == await _first(world)
     await watch.aclose()
 
 

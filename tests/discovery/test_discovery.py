@@ -6,6 +6,7 @@ import pytest
 from fairlead.discovery import SOURCES, Source, parse
 from fairlead.discovery.dns import DnsSource
 from fairlead.discovery.file import FileSource
+from fairlead.discovery.kubernetes.source import KubernetesSource
 from fairlead.discovery.seam import Found, LastGood
 from fairlead.discovery.static import StaticSource
 from fairlead.model import Endpoint
@@ -14,7 +15,7 @@ BASE = Path("/base")
 
 
 def test_the_schemes() -> None:
-    assert list(SOURCES) == ["", "dns", "file"]
+    assert list(SOURCES) == ["", "dns", "file", "k8s"]
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ def test_the_schemes() -> None:
         ("dns://Shop.example.COM:80", DnsSource("shop.example.com", 80, 7), "dns://shop.example.com:80"),
         ("dns://localhost:80/", DnsSource("localhost", 80, 7), "dns://localhost:80"),
         ("DNS://a_b.c.:80", DnsSource("a_b.c.", 80, 7), "dns://a_b.c.:80"),
+        ("k8s://a/b:http", KubernetesSource("a", "b", "http", 7), "k8s://a/b:http"),
         ("file:x.yaml", FileSource(Path("/base/x.yaml"), 7), "file:///base/x.yaml"),
         ("file://./x.yaml", FileSource(Path("/base/x.yaml"), 7), "file:///base/x.yaml"),
         ("file:///etc/x.yaml", FileSource(Path("/etc/x.yaml"), 7), "file:///etc/x.yaml"),
@@ -42,7 +44,8 @@ def test_each_scheme_is_read_by_its_source(text: str, source: Source, canonical:
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("k8s://default/my-app:http", "k8s:// is not supported yet; use IP:PORT, unix:/PATH, dns://... or file://..."),
+        ("k8s://my-app:http", "does not name a namespace and a Service; write k8s://default/my-app:http"),
+        ("k8://default/my-app:http", "did you mean k8s://?"),
         ("http://10.0.0.1:80", "http:// is no source of endpoints; use IP:PORT"),
         ("dsn://shop:80", "did you mean dns://?"),
         ("unix:///run/app.sock", "written unix:/run/app.sock"),

@@ -21,7 +21,7 @@ def weights_of(how: Weights, *pods: Pod, default: int = 1) -> tuple[list[int], t
 
 
 def test_equal_is_what_the_source_says() -> None:
-    assert weights_of(Weights.EQUAL, default=4) == ([4, 4, 4], ())
+    assert weights_of(Weights.EQUAL, default=4) == ([4, 4, 4], ("weights: equal",))
 
 
 def test_twice_the_cpu_is_twice_the_weight() -> None:

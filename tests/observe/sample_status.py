@@ -76,7 +76,7 @@ STATUS = Status(
     sources={
         "shop": (SourceStatus(text="static", endpoints=3),),
         "api": (
-            SourceStatus(text="dns://api:80", endpoints=0, problem="no such name", since=1_700_000_050.0),
+            SourceStatus(text="dns://api:80", endpoints=0, problem="no such name", since=1_700_000_050.0, stale_s=50.0),
             SourceStatus(text="file:api.yaml", endpoints=0),
         ),
     },

@@ -83,7 +83,14 @@ def test_a_service_that_did_nothing_yet_is_shown() -> None:
 
 def test_sources_say_what_is_wrong_and_since_when() -> None:
     failing, fine = service("api")["sources"]
-    assert failing == {"text": "dns://api:80", "endpoints": 0, "problem": "no such name", "since": 1_700_000_050.0}
+    assert failing == {
+        "text": "dns://api:80",
+        "endpoints": 0,
+        "problem": "no such name",
+        "since": 1_700_000_050.0,
+        "stale_s": 50.0,
+        "notes": [],
+    }
     assert fine["problem"] == ""
 
 

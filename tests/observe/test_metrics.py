@@ -36,6 +36,7 @@ fairlead_requests_in_flight gauge endpoint,service
 fairlead_requests_total counter code,endpoint,listener,service
 fairlead_retries_total counter reason,service
 fairlead_snapshot_version gauge worker
+fairlead_source_stale_seconds gauge service
 fairlead_sources_failing gauge service
 fairlead_upstream_connect_duration_seconds histogram service
 fairlead_worker_restarts_total counter worker
@@ -135,6 +136,8 @@ def test_the_operations_guide_describes_every_metric() -> None:
         ("fairlead_worker_restarts_total", {"worker": "1"}, 2),
         ("fairlead_sources_failing", {"service": "api"}, 1),
         ("fairlead_sources_failing", {"service": "shop"}, 0),
+        ("fairlead_source_stale_seconds", {"service": "api"}, 50),
+        ("fairlead_source_stale_seconds", {"service": "shop"}, 0),
         ("fairlead_access_log_dropped_total", {}, 11),
         ("fairlead_config_last_reload_successful", {}, 1),
         ("fairlead_config_last_reload_success_timestamp_seconds", {}, 1_700_000_001.5),

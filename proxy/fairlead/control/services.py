@@ -162,7 +162,14 @@ class _Followed:
             found = self._found.get(source, Found((), "nothing was heard of it yet"))
             since = self._since.get(source, 0.0)
             statuses.append(
-                SourceStatus(text=source.text, endpoints=len(found.endpoints), problem=found.problem, since=since)
+                SourceStatus(
+                    text=source.text,
+                    endpoints=len(found.endpoints),
+                    problem=found.problem,
+                    since=since,
+                    stale_s=_age_s(found),
+                    notes=found.notes,
+                )
             )
         return statuses
 
@@ -185,17 +192,24 @@ class _Followed:
         self._found[source] = found
         self._since[source] = time.time()
         if found.problem != before.problem:
-            self._tell_problem(source, found)
+            self._tell_problem(source, found, before)
         self._on_found(self._name)
 
-    def _tell_problem(self, source: Source, found: Found) -> None:
+    def _tell_problem(self, source: Source, found: Found, before: Found) -> None:
         if found.problem:
-            kept = f"; its last {len(found.endpoints)} endpoints stand" if found.endpoints else ""
+            age = f", as they were {_age_s(found):.0f} s ago" if found.stale_since else ""
+            kept = f"; its last {len(found.endpoints)} endpoints stand{age}" if found.endpoints else ""
             _log.warning("service %s: %s: %s%s", self._name, source.text, found.problem, kept)
             self._tell("source-failed", self._name, f"{source.text}: {found.problem}")
         else:
-            _log.info("service %s: %s answers again", self._name, source.text)
+            age = f"; its endpoints had been stale for {_age_s(before):.0f} s" if before.stale_since else ""
+            _log.info("service %s: %s answers again%s", self._name, source.text, age)
             self._tell("source-recovered", self._name, source.text)
+
+
+def _age_s(found: Found) -> float:
+    """For how long it has not been known whether these endpoints are true."""
+    return time.monotonic() - found.stale_since if found.stale_since else 0.0
 
 
 def _is_ending() -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from fairlead.discovery import dns, file, static
+from fairlead.discovery.kubernetes import source as kubernetes
 from fairlead.discovery.seam import Found, Source
 
 __all__ = ["SOURCES", "Found", "Source", "parse"]
@@ -16,6 +18,7 @@ SOURCES: Final[Mapping[str, Callable[[str, int, Path], Source]]] = {
     "": static.parse,
     "dns": dns.parse,
     "file": file.parse,
+    "k8s": kubernetes.parse,
 }
 
 
@@ -32,11 +35,28 @@ def parse(text: str, weight: int, base_dir: Path) -> Source:
     return SOURCES[""](text, weight, base_dir)
 
 
+def is_of_kubernetes(source: Source) -> bool:
+    """Whether the source has what only Kubernetes gives: weights from Pods, an API to find."""
+    return isinstance(source, kubernetes.KubernetesSource)
+
+
+def with_weights(source: Source, weights: str) -> Source:
+    """The source with its weights from there, where it can have them."""
+    if isinstance(source, kubernetes.KubernetesSource):
+        return replace(source, weights=kubernetes.Weights(weights))
+    return source
+
+
+def with_access(source: Source, kubeconfig: str, context: str) -> Source:
+    """The source with its way to the API, where it has one."""
+    if isinstance(source, kubernetes.KubernetesSource):
+        return replace(source, access=kubernetes.Access(kubeconfig, context))
+    return source
+
+
 def _unknown(scheme: str, rest: str) -> str:
     forms = ["IP:PORT", "unix:/PATH", *(f"{known}://..." for known in SOURCES if known)]
     known = f"use {', '.join(forms[:-1])} or {forms[-1]}"
-    if scheme == "k8s":
-        return f"k8s:// is not supported yet; {known}"
     if scheme == "unix":
         return f"a Unix socket is written unix:{rest[2:]}"
     meant = get_close_matches(scheme, [known for known in SOURCES if known], n=1)

@@ -7,8 +7,9 @@ whoever watches decides what to say of it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, final
 
 from fairlead.model import Endpoint
@@ -19,11 +20,15 @@ from fairlead.model import Endpoint
 class Found:
     """What a source knows now. `problem` says why that is not fresh or not whole; "" when it is.
 
-    With a problem the endpoints are the last good ones: none for a source that has never found any.
+    With a problem the endpoints are the last good ones: none for a source that has never found any. `notes` say what
+    else decides, for whoever wonders. `stale_since` is when the endpoints were last known to be true, on the monotonic
+    clock, and 0 while they are; it is no part of what makes two findings equal.
     """
 
     endpoints: tuple[Endpoint, ...]
     problem: str = ""
+    notes: tuple[str, ...] = ()
+    stale_since: float = field(default=0.0, compare=False)
 
 
 class Source(Protocol):
@@ -48,11 +53,24 @@ class LastGood:
     def __init__(self) -> None:
         self._found: Found | None = None
 
-    def update(self, endpoints: tuple[Endpoint, ...] | None, problem: str = "") -> Found | None:
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The last good ones."""
+        return self._found.endpoints if self._found else ()
+
+    def update(
+        self,
+        endpoints: tuple[Endpoint, ...] | None,
+        problem: str = "",
+        notes: tuple[str, ...] = (),
+        stale_since: float = 0.0,
+    ) -> Found | None:
         """What to yield after a look, or None when nothing has changed. `endpoints` is None when it found nothing."""
+        before = self._found or Found(())
         if endpoints is None:
-            endpoints = self._found.endpoints if self._found else ()
-        found = Found(endpoints, problem)
+            endpoints = before.endpoints
+            stale_since = stale_since or before.stale_since or time.monotonic()
+        found = Found(endpoints, problem, notes, stale_since)
         if found == self._found:
             return None
         self._found = found

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fairlead.model import Endpoint, Listener, Service, Snapshot
 from fairlead.observe.histogram import Histogram, lower_us, upper_us
-from fairlead.observe.status import Event, Status
+from fairlead.observe.status import Event, SourceStatus, Status
 from fairlead.observe.totals import Durations, ListenerTotals, ServiceTotals
 
 _QUANTILES: Final = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
@@ -33,7 +33,7 @@ def services(status: Status) -> Json:
             {
                 **_service(service, totals.services.get(name, ServiceTotals())),
                 "listeners": users.get(name, []),
-                "sources": [asdict(source) for source in status.sources.get(name, ())],
+                "sources": [_source(source) for source in status.sources.get(name, ())],
             }
             for name, service in snapshot.services.items()
         ],
@@ -104,6 +104,10 @@ def _service(service: Service, totals: ServiceTotals) -> Json:
         "duration": _durations(totals.duration),
         "connect": _durations(totals.connect),
     }
+
+
+def _source(source: SourceStatus) -> Json:
+    return {**asdict(source), "notes": list(source.notes)}
 
 
 def _endpoint(endpoint: Endpoint, requests: Mapping[str, int], totals: ServiceTotals) -> Json:

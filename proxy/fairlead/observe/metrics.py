@@ -211,6 +211,13 @@ METRICS: Final = (
         samples.sources_failing,
     ),
     Metric(
+        "fairlead_source_stale_seconds",
+        "gauge",
+        "How long ago the endpoints of a service's stalest source were last known to be true; 0 while they are.",
+        ("service",),
+        samples.stale_seconds,
+    ),
+    Metric(
         "fairlead_access_log_dropped_total",
         "counter",
         "Access log records lost because they could not be written, or not fast enough.",

@@ -112,6 +112,11 @@ def sources_failing(status: Status) -> Samples:
         yield (service,), sum(1 for source in status.sources.get(service, ()) if source.problem)
 
 
+def stale_seconds(status: Status) -> Samples:
+    for service in status.snapshot.services:
+        yield (service,), max((source.stale_s for source in status.sources.get(service, ())), default=0.0)
+
+
 def access_log_dropped(status: Status) -> Samples:
     yield (), status.totals.access_log_dropped
 

@@ -54,6 +54,8 @@ class SourceStatus:
     endpoints: int
     problem: str = ""
     since: float = 0.0  # Unix time in seconds of the last change
+    stale_s: float = 0.0  # for how long it has not been known whether the endpoints are still true; 0 while it is
+    notes: Sequence[str] = ()  # what else decides which endpoints are used, and how
 
 
 @final

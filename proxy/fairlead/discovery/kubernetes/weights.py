@@ -31,7 +31,7 @@ def weighted(
 ) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
     """The endpoints with their weights, and notes on where those come from. `default` is for who has none."""
     if weights is Weights.EQUAL:
-        return tuple(Endpoint(each.address, default, each.state) for each in found), ()
+        return tuple(Endpoint(each.address, default, each.state) for each in found), ("weights: equal",)
     own, source = _READERS[weights]
     known = {each.address: own(pods[each.pod]) for each in found if each.pod in pods}
     scaled = _scaled({address: number for address, number in known.items() if number})
