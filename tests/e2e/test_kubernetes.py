@@ -42,9 +42,10 @@ class Cluster:
         self._call(lambda: self.server.put(resource, raw))
 
     def _call(self, function: Callable[[], object]) -> None:
-        done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (function(), done.set()))
-        assert done.wait(10)
+        async def call() -> None:
+            function()
+
+        asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
 
     def publish(self, conditions: dict[Endpoint, str]) -> None:
         """A slice of each endpoint, whose ports differ: they are all at one address."""

@@ -164,6 +164,7 @@ class ApiServer:
         for connection in list(self._runner.server.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+        self.watchers.clear()
 
     # What it answers.
 

@@ -167,13 +167,12 @@ class Mirror(Generic[T]):
         items: list[Json] = []
         while True:
             page = await self._api.get(self._path, query, self._what)
-            try:
-                items += page["items"] or []
-                version, rest = page["metadata"]["resourceVersion"], page["metadata"].get("continue")
-            except (KeyError, TypeError, AttributeError) as error:
-                raise ApiError(
-                    f"the Kubernetes API sends a list of {self._what.resource} that is none", NONSENSE
-                ) from error
+            found, metadata = page.get("items") or [], page.get("metadata")
+            version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+            if not isinstance(found, list) or not isinstance(metadata, dict) or not isinstance(version, str):
+                raise ApiError(f"the Kubernetes API sends a list of {self._what.resource} that is none", NONSENSE)
+            items += found
+            rest = metadata.get("continue")
             if not rest:
                 return items, version
             query["continue"] = rest
