@@ -12,6 +12,9 @@ from fairlead import config
 from fairlead.config import load, one_liner, parse, to_json
 from fairlead.discovery.dns import DnsSource
 from fairlead.discovery.file import FileSource
+from fairlead.discovery.kubernetes.access import Access
+from fairlead.discovery.kubernetes.source import KubernetesSource
+from fairlead.discovery.kubernetes.weights import Weights
 from fairlead.discovery.static import StaticSource
 from fairlead.errors import ConfigError
 from fairlead.model import Listener, ListenerLimits, ListenerTimeouts, Protocol, Route, ServiceLimits, ServiceTimeouts
@@ -330,6 +333,18 @@ WRONG_SERVICES = {
     ],
     "{endpoints: 10.0.0.1:80, balance: ./mine.py:Mine}": ["4: services.a.balance: there is no file /base/mine.py"],
     "{endpoints: 10.0.0.1:80, balance: []}": ["4: services.a.balance: is a list, and must be a text or a number"],
+    "{endpoints: 'k8s://a/b:c', balance: weighted, weights: latency}": [
+        "4: services.a.weights: is 'latency', which is not there yet; use annotation, cpu-request or equal"
+    ],
+    "{endpoints: 'k8s://a/b:c', balance: weighted, weights: anotation}": [
+        "4: services.a.weights: is 'anotation', which is no source of weights; did you mean 'annotation'?"
+    ],
+    "{endpoints: 'k8s://a/b:c', weights: cpu-request}": [
+        "4: services.a.weights: has no effect, as balance does not look at weights; use balance: weighted or least-req"
+    ],
+    "{endpoints: 'dns://a:80', balance: weighted, weights: annotation}": [
+        "4: services.a.weights: is for k8s:// endpoints, and there are none; give weights in endpoints"
+    ],
     "{endpoints: 10.0.0.1:80, timeouts: {conect: 1}, limits: {max_idle: x}}": [
         "4: services.a.timeouts.conect: is unknown; did you mean 'connect'?",
         "4: services.a.limits.max_idle: is 'x', and must be a whole number",
@@ -611,3 +626,16 @@ def test_the_page_can_be_written_from_the_command_line() -> None:
         [sys.executable, "-m", "fairlead.config"], capture_output=True, text=True, check=True, timeout=60
     )
     assert written.stdout == config.reference()
+
+
+def test_sources_of_kubernetes_are_told_where_weights_and_the_api_are() -> None:
+    settings = read(
+        "listeners: {web: {bind: ':80', service: shop}}\n"
+        "services:\n"
+        "  shop: {endpoints: ['k8s://a/shop:http', '10.0.0.1:80'], weights: cpu-request, balance: least-request}\n"
+        "kubernetes: {kubeconfig: kube/config, context: staging}\n"
+    )
+    access = Access(str(BASE / "kube/config"), "staging")
+    wanted = KubernetesSource("a", "shop", "http", weights=Weights.CPU_REQUEST, access=access)
+    assert settings.services["shop"].sources == (wanted, StaticSource("10.0.0.1:80"))
+    assert settings.services["shop"].weights == "cpu-request"
