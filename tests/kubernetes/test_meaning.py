@@ -10,6 +10,8 @@ from fairlead.discovery.kubernetes.meaning import Meaning, Place, meaning
 from fairlead.discovery.kubernetes.objects import Malformed, read_pod, read_service, read_slice, state_of
 from fairlead.discovery.kubernetes.ports import choose_port
 from fairlead.model import State
+from hypothesis import given
+from hypothesis import strategies as st
 from kubernetes.recorded import Json, endpoint, endpoint_slice, hints, pod, service, usable
 
 NOWHERE = Place()
@@ -352,3 +354,23 @@ def test_the_port_of_an_external_name_is_what_is_asked_for() -> None:
 def test_what_no_api_server_sends_is_one_error(read: Any, raw: object) -> None:  # noqa: ANN401 (any of the readers)
     with pytest.raises(Malformed):
         read(raw)
+
+
+_KEYS = ["name", "port", "ports", "addresses", "conditions", "ready", "hints", "forZones", "targetRef", "kind", "type"]
+_KEYS += ["containers", "resources", "requests", "cpu", "sessionAffinity", "sessionAffinityConfig", "ipFamilies"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just("10.0.0.1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
+    max_leaves=30,
+)
+
+
+@given(_JSON, _JSON, st.sampled_from(["IPv4", "IPv6", "FQDN", "?"]))
+def test_anything_is_an_object_or_malformed(spec: Any, endpoints: Any, family: str) -> None:  # noqa: ANN401 (any JSON)
+    metadata = {"name": "a", "labels": spec, "annotations": endpoints}
+    for read in (read_service, read_slice, read_pod):
+        raw = {"metadata": metadata, "spec": spec, "addressType": family, "endpoints": endpoints, "ports": spec}
+        try:
+            read(raw)
+        except Malformed as error:
+            assert " a " in str(error)

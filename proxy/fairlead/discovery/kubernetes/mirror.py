@@ -76,6 +76,7 @@ class Mirror(Generic[T]):
         self._listed: frozenset[str] | None = frozenset()  # the names that the copy holds; None is all
         self._version = ""
         self._scope: asyncio.Timeout | None = None
+        self._is_followed = asyncio.Event()
         self._contact = 0.0  # when the API was last heard, on the monotonic clock
         self._failures = 0  # in a row
         self._was_gone = False
@@ -89,6 +90,7 @@ class Mirror(Generic[T]):
     def follow(self, name: str, tell: Tell) -> None:
         """Call `tell` after each change of what concerns `name`, or of the problem."""
         self._followers.setdefault(name, []).append(tell)
+        self._is_followed.set()
         if not self._holds(name) and self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time() + _GATHER_S)
 
@@ -97,6 +99,10 @@ class Mirror(Generic[T]):
         followers.remove(tell)
         if not followers:
             del self._followers[name]
+        if not self._followers:
+            self._is_followed.clear()
+            if self._scope is not None:
+                self._scope.reschedule(0)
 
     def is_known(self, name: str) -> bool:
         """Whether the copy can say anything of this name."""
@@ -107,21 +113,25 @@ class Mirror(Generic[T]):
         return self.objects.get(name, {})
 
     async def run(self) -> None:
-        """Keep the copy true until cancelled."""
+        """Keep the copy true until cancelled; while nobody follows, there is none and nothing is asked."""
         pauses = retry_pauses()
-        await asyncio.sleep(_GATHER_S)
         while True:
+            if not self._followers:
+                self._forget()
+                await self._is_followed.wait()
+                await asyncio.sleep(_GATHER_S)
             began = time.monotonic()
             pause = 0.0
             try:
-                if await self._go_on():
-                    pauses = retry_pauses()
+                await self._go_on()
+                pauses = retry_pauses()
             except (ApiError, Silence) as error:
-                if time.monotonic() - began > _STEADY_S or not self._fail(error):
+                is_steady = time.monotonic() - began > _STEADY_S
+                if is_steady:
+                    self._failures = 0
+                if not self._fail(error) or is_steady:
                     pauses = retry_pauses()
-                pause = next(pauses)
-                if isinstance(error, ApiError) and error.retry_after_s:
-                    pause += error.retry_after_s
+                pause = next(pauses) + (error.retry_after_s if isinstance(error, ApiError) else 0.0)
             except Exception as error:  # the root of the task: a bug must not end the following for good
                 _log.exception("following %s in %s failed", self._what.resource, self._what.namespace)
                 self._version = ""
@@ -129,16 +139,20 @@ class Mirror(Generic[T]):
                 pause = next(pauses)
             await asyncio.sleep(pause)
 
-    async def _go_on(self) -> bool:
-        """A list if one is needed, then one watch to its end. Whether the watch brought anything."""
+    def _forget(self) -> None:
+        self.objects, self._concerned = {}, {}
+        self._listed, self.is_listed, self._version = frozenset(), False, ""
+        self.problem, self.stale_since, self._failures = "", 0.0, 0
+
+    async def _go_on(self) -> None:
+        """A list if one is needed, then one watch to its end."""
         try:
             async with asyncio.timeout(None) as self._scope:
                 if not self._version or not all(map(self._holds, self._followers)):
                     self._version = await self._list()
-                return await self._watch()
-        except TimeoutError:  # somebody asks for more than is listed
+                await self._watch()
+        except TimeoutError:  # somebody asks for more than is listed, or nobody for anything
             self._version = ""
-            return True
         finally:
             self._scope = None
 
@@ -220,7 +234,7 @@ class Mirror(Generic[T]):
 
     # The watch.
 
-    async def _watch(self) -> bool:
+    async def _watch(self) -> None:
         limit_s = random.uniform(*_WATCH_S)
         query = self._selector(self._listed)
         query |= {"watch": 1, "allowWatchBookmarks": "true", "resourceVersion": self._version}
@@ -239,7 +253,6 @@ class Mirror(Generic[T]):
         self._failures = 0
         if not has_come:
             self._version = ""
-        return True
 
     def _take(self, event: Json) -> None:
         """One event. Raises ApiError."""
