@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from control.helpers import LIMIT_S, Control, Fake, until
 from fairlead.config import ServiceSettings
+from fairlead.control import chorus
 from fairlead.control import services as module
 from fairlead.control.services import Services
 from fairlead.discovery import Found
@@ -264,3 +265,22 @@ async def test_what_was_prepared_before_the_run_is_followed_with_it() -> None:
         task.cancel()
     followed.services.configure({})  # nothing runs any more, and nothing is started
     assert a.control.watching == 0
+
+
+async def test_what_many_sources_say_at_once_is_summed_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chorus, "_MOMENT_S", 0.05)
+    caplog.set_level("INFO", "fairlead.discovery")
+    async with running() as followed:
+        sources = {f"service-{number}": (Fake(f"k8s://a/{number}:80"),) for number in range(20)}
+        for (source,) in sources.values():
+            source.control.find("10.0.0.1:80")
+        await followed.load(LIMIT_S, **sources)
+        for problem, told in (("away", 6), ("", 12)):
+            for (source,) in sources.values():
+                source.control.find("10.0.0.1:80", problem=problem)
+            await until(lambda: len(followed.told) == told, f"{told} events")  # noqa: B023 (it is waited for here)
+        assert "15 more sources: away; their last endpoints stand" in caplog.text
+        assert "15 more sources answer again; it was: away" in caplog.text
+        assert len(caplog.records) == 12

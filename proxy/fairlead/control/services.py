@@ -17,6 +17,7 @@ from itertools import count
 from typing import Final
 
 from fairlead.config import ServiceSettings
+from fairlead.control.chorus import Chorus
 from fairlead.discovery import Found, Source
 from fairlead.model import Endpoint, Service
 from fairlead.observe.status import SourceStatus
@@ -37,7 +38,7 @@ class Services:
 
     def __init__(self, on_change: Callable[[], None], tell: Tell) -> None:
         self._on_change = on_change
-        self._tell = tell
+        self._voice = _Voice(tell)
         self._followed: dict[str, _Followed] = {}
         self._heard = asyncio.Event()
         self._versions = count(1)
@@ -57,7 +58,7 @@ class Services:
     def prepare(self, settings: Mapping[str, ServiceSettings]) -> None:
         """Follow the sources of these services, too."""
         for name, service in settings.items():
-            followed = self._followed.setdefault(name, _Followed(name, self._found, self._tell))
+            followed = self._followed.setdefault(name, _Followed(name, self._found, self._voice))
             followed.prepare(service)
             if self._group is not None:
                 followed.start(self._group)
@@ -106,10 +107,10 @@ class Services:
 class _Followed:
     """A service and the tasks that watch its sources: those in force, and those that are to be."""
 
-    def __init__(self, name: str, on_found: Callable[[str], None], tell: Tell) -> None:
+    def __init__(self, name: str, on_found: Callable[[str], None], voice: _Voice) -> None:
         self._name = name
         self._on_found = on_found
-        self._tell = tell
+        self._voice = voice
         self._settings: ServiceSettings | None = None
         self._wanted: set[Source] = set()
         self._found: dict[Source, Found] = {}
@@ -192,19 +193,37 @@ class _Followed:
         self._found[source] = found
         self._since[source] = time.time()
         if found.problem != before.problem:
-            self._tell_problem(source, found, before)
+            self._voice.tell(self._name, source, found, before)
         self._on_found(self._name)
 
-    def _tell_problem(self, source: Source, found: Found, before: Found) -> None:
-        if found.problem:
+
+class _Voice:
+    """Says in the log and in the events which sources fail and which answer again."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._failed = Chorus(self._sum_up_failures)
+        self._recovered = Chorus(self._sum_up_recoveries)
+
+    def tell(self, service: str, source: Source, found: Found, before: Found) -> None:
+        """What is new of a source."""
+        if found.problem and self._failed.is_solo(found.problem):
             age = f", as they were {_age_s(found):.0f} s ago" if found.stale_since else ""
             kept = f"; its last {len(found.endpoints)} endpoints stand{age}" if found.endpoints else ""
-            _log.warning("service %s: %s: %s%s", self._name, source.text, found.problem, kept)
-            self._tell("source-failed", self._name, f"{source.text}: {found.problem}")
-        else:
+            _log.warning("service %s: %s: %s%s", service, source.text, found.problem, kept)
+            self._tell("source-failed", service, f"{source.text}: {found.problem}")
+        if not found.problem and self._recovered.is_solo(before.problem):
             age = f"; its endpoints had been stale for {_age_s(before):.0f} s" if before.stale_since else ""
-            _log.info("service %s: %s answers again%s", self._name, source.text, age)
-            self._tell("source-recovered", self._name, source.text)
+            _log.info("service %s: %s answers again%s", service, source.text, age)
+            self._tell("source-recovered", service, source.text)
+
+    def _sum_up_failures(self, problem: str, others: int) -> None:
+        _log.warning("%d more sources: %s; their last endpoints stand", others, problem)
+        self._tell("source-failed", "", f"{others} more sources: {problem}")
+
+    def _sum_up_recoveries(self, problem: str, others: int) -> None:
+        _log.info("%d more sources answer again; it was: %s", others, problem)
+        self._tell("source-recovered", "", f"{others} more sources")
 
 
 def _age_s(found: Found) -> float:
