@@ -20,19 +20,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from kubernetes import statuses
-from kubernetes.statuses import Failure, Json, Resource
+from kubernetes import resources, statuses
+from kubernetes.resources import Json, Resource
+from kubernetes.statuses import Failure
 
 _CHUNK = 2048
-
-
-RESOURCES = (
-    Resource("services", "Service"),
-    Resource("pods", "Pod"),
-    Resource("nodes", "Node", is_namespaced=False),
-    Resource("namespaces", "Namespace", is_namespaced=False),
-    Resource("endpointslices", "EndpointSlice", "discovery.k8s.io"),
-)
 
 
 @dataclass
@@ -51,7 +43,7 @@ class Faults:
 
 
 @dataclass(eq=False)
-class _Watcher:
+class Watcher:
     resource: Resource
     namespace: str
     selector: dict[str, set[str]]
@@ -65,6 +57,7 @@ class ApiServer:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
+        self._discovery = resources.discovery()
         self.objects: dict[tuple[str, str, str], Json] = {}  # by resource, namespace and name
         self.faults = Faults()
         self.tokens: dict[str, str] = {"secret": "tester"}
@@ -74,7 +67,7 @@ class ApiServer:
         self.floor = 0  # no watch from before this
         self.requests: list[str] = []
         self._history: list[tuple[int, str, Json, Json | None]] = []  # version, type, object, what was before
-        self.watchers: set[_Watcher] = set()
+        self.watchers: set[Watcher] = set()
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -82,7 +75,7 @@ class ApiServer:
 
     def put(self, resource: str, raw: Mapping[str, Any]) -> Json:
         """Create or replace an object."""
-        known = _resource(resource)
+        known = resources.named(resource)
         metadata = dict(raw["metadata"])
         key = (resource, metadata.get("namespace", "") if known.is_namespaced else "", metadata["name"])
         before = self.objects.get(key)
@@ -95,7 +88,7 @@ class ApiServer:
         return made
 
     def delete(self, resource: str, name: str, namespace: str = "default") -> None:
-        before = self.objects.pop((resource, namespace if _resource(resource).is_namespaced else "", name))
+        before = self.objects.pop((resource, namespace if resources.named(resource).is_namespaced else "", name))
         self.version += 1
         last = {**before, "metadata": {**before["metadata"], "resourceVersion": str(self.version)}}
         self._tell("DELETED", last, before)
@@ -183,7 +176,7 @@ class ApiServer:
 
     async def _allowed(self, request: web.Request) -> web.StreamResponse:
         user = self._user(request)
-        target = _target(request.path)
+        target = resources.target(request.path)
         verb = {"GET": "list", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
             request.method, ""
         )
@@ -209,9 +202,11 @@ class ApiServer:
     def _other(self, request: web.Request, user: str, what: str | None) -> web.Response:
         if request.path in ("/readyz", "/livez", "/healthz"):
             return web.Response(text="ok", headers=_fields())
-        if user == "system:anonymous" or self.rules.get(user, set()) is not None:
+        if self.rules.get(user, set()) is not None:
             raise statuses.forbidden_path(user, request.path)
-        if what == "resource":
+        if request.path.rstrip("/") in self._discovery:
+            return _respond(200, self._discovery[request.path.rstrip("/")])
+        if what == resources.UNKNOWN:
             raise statuses.no_resource()
         fields = {**_served_fields(404), "X-Content-Type-Options": "nosniff"}
         return web.Response(status=404, text="404 page not found\n", headers=fields)
@@ -271,7 +266,7 @@ class ApiServer:
         query = request.query
         statuses.check_watch(query)
         version = query.get("resourceVersion", "")
-        watcher = _Watcher(
+        watcher = Watcher(
             resource,
             namespace,
             _selector(query.get("labelSelector", "")),
@@ -290,7 +285,7 @@ class ApiServer:
         await response.write_eof()
         return response
 
-    async def _follow(self, response: web.StreamResponse, watcher: _Watcher, version: str, limit_s: float) -> None:
+    async def _follow(self, response: web.StreamResponse, watcher: Watcher, version: str, limit_s: float) -> None:
         """Send what happens until the time is over; just before its end comes a bookmark."""
         is_future = version.isdecimal() and int(version) > self.version
         self.watchers.add(watcher)
@@ -312,7 +307,7 @@ class ApiServer:
         finally:
             self.watchers.discard(watcher)
 
-    def _backlog(self, watcher: _Watcher, version: str, from_now: bool) -> list[bytes]:
+    def _backlog(self, watcher: Watcher, version: str, from_now: bool) -> list[bytes]:
         """What a watch begins with: what is there, or what happened since its version."""
         if version in ("", "0") and not from_now:
             found = self._chosen(watcher.resource, watcher.namespace, watcher.selector)
@@ -333,30 +328,6 @@ class ApiServer:
             line = _event(watcher, kind, raw, before)
             if line:
                 watcher.lines.put_nowait((line, self.version))
-
-
-def _resource(name: str) -> Resource:
-    return next(resource for resource in RESOURCES if resource.name == name)
-
-
-def _target(path: str) -> tuple[Resource, str, str] | str | None:
-    """The resource, namespace and name of a path; "resource" for one that a known group has not; None for none."""
-    parts = path.strip("/").split("/")
-    if parts[:2] == ["api", "v1"]:
-        group, rest = "", parts[2:]
-    elif parts[0] == "apis" and len(parts) > 2 and parts[1] in {resource.group for resource in RESOURCES}:
-        group, rest = parts[1], parts[3:]
-        if parts[2] != "v1":
-            return "resource"
-    else:
-        return None
-    namespace = ""
-    if len(rest) > 2 and rest[0] == "namespaces":
-        namespace, rest = rest[1], rest[2:]
-    for resource in RESOURCES:
-        if rest and resource.name == rest[0] and resource.group == group:
-            return resource, namespace, rest[1] if len(rest) > 1 else ""
-    return "resource"
 
 
 def _fields() -> dict[str, str]:
@@ -442,15 +413,15 @@ def _decode(token: str, version: int) -> tuple[int, str]:
         raise statuses.bad_continue() from None
 
 
-def _shown(watcher: _Watcher, raw: Json) -> Json:
+def _shown(watcher: Watcher, raw: Json) -> Json:
     if watcher.is_metadata:
         return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": raw["metadata"]}
     return raw
 
 
-def _event(watcher: _Watcher, kind: str, raw: Json, before: Json | None) -> bytes:
+def _event(watcher: Watcher, kind: str, raw: Json, before: Json | None) -> bytes:
     """The line that a watcher gets for a change; empty when it gets none."""
-    name = _resource_of(raw)
+    name = resources.of_kind(raw["kind"]).name
     metadata = raw["metadata"]
     if name != watcher.resource.name or watcher.namespace not in ("", metadata.get("namespace", "")):
         return b""
@@ -465,10 +436,6 @@ def _event(watcher: _Watcher, kind: str, raw: Json, before: Json | None) -> byte
     if is_now:
         return _line("MODIFIED" if was else "ADDED", _shown(watcher, raw))
     return b""
-
-
-def _resource_of(raw: Json) -> str:
-    return next(resource.name for resource in RESOURCES if resource.kind == raw["kind"])
 
 
 def _bookmark(resource: Resource, version: int) -> Json:

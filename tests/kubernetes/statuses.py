@@ -4,32 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A kind of objects, under its name in paths."""
-
-    name: str
-    kind: str
-    group: str = ""
-    is_namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/v1" if self.group else "v1"
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.name}.{self.group}" if self.group else self.name
-
-    @property
-    def details(self) -> Json:
-        return {"group": self.group} if self.group else {}
+from kubernetes.resources import Json, Resource
 
 
 class Failure(Exception):

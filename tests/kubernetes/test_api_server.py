@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -211,3 +214,26 @@ async def test_a_watch_ends_in_time_after_a_bookmark(server: ApiServer) -> None:
         "type": "BOOKMARK",
         "object": {"kind": "Service", "apiVersion": "v1", "metadata": {"resourceVersion": "2544"}},
     }
+
+
+async def test_what_there_is_can_be_discovered(server: ApiServer) -> None:
+    recorded = {line["json"]["kind"]: line["json"] for line in lines("api-errors") if "kind" in line.get("json", {})}
+    for path, kind in (("", "APIGroup"), ("/v1", "APIResourceList")):
+        url = f"{server.url}/apis/discovery.k8s.io{path}"
+        _, _, body = await _ask("GET", url, {"Authorization": "Bearer secret"})
+        answered = json.loads(body)
+        assert answered.keys() == recorded[kind].keys()
+        if kind == "APIGroup":
+            assert answered == recorded[kind]
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl")
+async def test_kubectl_is_a_client(server: ApiServer, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(server.kubeconfig())
+    server.rules["system:anonymous"] = None  # kubectl keeps its token to itself without TLS
+    command = f"kubectl --kubeconfig {path} --cache-dir {tmp_path} -n api-a get endpointslices -o name"
+    process = await asyncio.create_subprocess_exec(*command.split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    async with asyncio.timeout(20):
+        output, errors = await process.communicate()
+    assert output.decode().split()[:1] == ["endpointslice.discovery.k8s.io/my-app-0"], errors.decode()

@@ -15,7 +15,8 @@ from typing import Protocol
 
 import aiohttp
 from fairlead.discovery.kubernetes.access import Access, Login, log_in
-from kubernetes.api_server import RESOURCES, ApiServer, serving
+from kubernetes import resources
+from kubernetes.api_server import ApiServer, serving
 from kubernetes.recorded import Json
 
 REAL = os.environ.get("FAIRLEAD_E2E_KUBECONFIG") or os.environ.get("KUBECONFIG", "")
@@ -85,7 +86,7 @@ class _Real:
             return str(raw["metadata"]["resourceVersion"])
 
     def _path(self, resource: str) -> str:
-        group = next(each.group for each in RESOURCES if each.name == resource)
+        group = resources.named(resource).group
         root = f"/apis/{group}/v1" if group else "/api/v1"
         return f"{root}/namespaces/{self.namespace}/{resource}"
 
