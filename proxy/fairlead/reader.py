@@ -225,7 +225,11 @@ class Reader:
         return build(Admin, read_group(value, Admin, readers))
 
     def _kubernetes(self, value: Value) -> Kubernetes | None:
-        readers = {"kubeconfig": lambda inner: _checked(inner, lambda text: str(self._base_dir / text) if text else "")}
+        readers = {
+            "kubeconfig": lambda inner: _checked(
+                inner, lambda text: text and str(self._base_dir / Path(text).expanduser())
+            )
+        }
         return build(Kubernetes, read_group(value, Kubernetes, readers))
 
     def _access_log(self, value: Value) -> AccessLog | None:

@@ -22,6 +22,7 @@ from fairlead.discovery.kubernetes.ports import nearest
 
 _NODE: Final = What("nodes", "", "", "get")
 _NAMESPACES: Final = What("namespaces", "", "", "list")
+_NAMESPACES_S: Final = 2.0  # nobody waits longer than this for the better of two explanations
 _FINAL: Final = (UNAUTHORIZED, FORBIDDEN, NOT_FOUND)  # answers that asking again does not change
 
 
@@ -49,9 +50,10 @@ class Cluster:
     async def about_namespace(self, namespace: str) -> str:
         """Why a namespace may have no Services, with the nearest names that exist if we may know them."""
         try:
-            answer = await self._api.get("/api/v1/namespaces", {"limit": 500}, _NAMESPACES)
+            async with asyncio.timeout(_NAMESPACES_S):
+                answer = await self._api.get("/api/v1/namespaces", {"limit": 500}, _NAMESPACES)
             names = [item["metadata"]["name"] for item in answer["items"]]
-        except (ApiError, LookupError, TypeError):
+        except (ApiError, TimeoutError, LookupError, TypeError):
             return f"namespace {namespace} has no Services, or does not exist"
         if namespace in names:
             return f"namespace {namespace} has no Services"

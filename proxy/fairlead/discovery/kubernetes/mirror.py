@@ -22,7 +22,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Final, Generic, Protocol, final
 
 from fairlead.discovery.kubernetes.answers import (
@@ -48,6 +48,7 @@ _SILENCE_S: Final = 95.0  # bookmarks come every 60 s
 _STEADY_S: Final = 5.0  # a watch that has lasted this long was no failure
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
+_MOST_ODD: Final = 100  # errors that are remembered as told
 _TRIES_TO_PAGE: Final = 2  # after this many expired continue tokens in a row all is asked for at once
 
 Tell = Callable[[], None]
@@ -222,6 +223,8 @@ class Mirror(Generic[T]):
             return self._kind.read(raw)
         except Malformed as error:
             if str(error) not in self._odd:
+                if len(self._odd) >= _MOST_ODD:
+                    self._odd.clear()
                 self._odd.add(str(error))
                 _log.error("%s in %s: %s; it is left as it was", self._what.resource, self._what.namespace, error)
             return self._known(raw)
@@ -240,7 +243,8 @@ class Mirror(Generic[T]):
         query |= {"watch": 1, "allowWatchBookmarks": "true", "resourceVersion": self._version}
         query |= {"timeoutSeconds": round(limit_s)}
         began, has_come = time.monotonic(), False
-        async with self._api.watch(self._path, query, self._what, min(_SILENCE_S, limit_s + _STEADY_S)) as events:
+        silence_s = min(_SILENCE_S, limit_s + _STEADY_S)
+        async with self._api.watch(self._path, query, self._what, silence_s) as events, aclosing(events):
             self._contact = time.monotonic()
             self._recover()
             async for event in events:
@@ -260,7 +264,8 @@ class Mirror(Generic[T]):
         kind = event.get("type")
         if kind == "ERROR" or not isinstance(raw, dict):
             raise error_event(raw)
-        version = (raw.get("metadata") or {}).get("resourceVersion")
+        metadata = raw.get("metadata")
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
         if kind in ("ADDED", "MODIFIED", "DELETED"):
             self._apply(raw, is_gone=kind == "DELETED")
         if isinstance(version, str):
@@ -303,9 +308,8 @@ class Mirror(Generic[T]):
         if not self.stale_since:
             self.stale_since = self._contact if status is None else time.monotonic()
         text = str(error) if isinstance(error, ApiError) else "the Kubernetes API has gone silent"
-        if (
-            self._failures > 1 or not self.is_listed
-        ) and text != self.problem:  # the first may be over with the next try
+        is_told = self._failures > 1 or not self.is_listed  # the first may be over with the next try
+        if is_told and text != self.problem:
             self.problem = text
             self._tell_all()
         return True

@@ -30,9 +30,7 @@ from fairlead.model import Endpoint
 
 _SCHEME: Final = "k8s://"
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)  # RFC 1123: namespaces, Services and ports
-_HOLD_S: Final = (
-    1.0  # a change of ports may take this long to come to the slices; then the Service is taken at its word
-)
+_HOLD_S: Final = 1.0  # a change of ports may take this long to come to the slices; then the Service is believed
 
 Connect = Callable[[Access], AbstractAsyncContextManager[Cluster]]
 
