@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fairlead.discovery.kubernetes import access as module
+from fairlead.discovery.kubernetes import api as api_module
 from fairlead.discovery.kubernetes.access import Access, log_in
 from fairlead.discovery.kubernetes.answers import ApiError, What
 from fairlead.discovery.kubernetes.api import Api
@@ -121,3 +124,28 @@ async def test_a_certificate_that_is_none_is_said(account: Path) -> None:
     with pytest.raises(ApiError, match="a certificate of the Kubernetes API cannot be read"):
         await api.get(PATH, {}, SERVICES)
     await api.close()
+
+
+async def test_a_connection_whose_other_side_vanishes_ends_by_itself(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[socket.socket] = []
+    make = api_module._socket
+
+    def remember(address: tuple[Any, ...]) -> socket.socket:
+        made.append(make(address))
+        return made[-1]
+
+    monkeypatch.setattr(api_module, "_socket", remember)
+    (tmp_path / "config").write_text(server.kubeconfig())
+    api = Api(Access(str(tmp_path / "config")))
+    try:
+        await api.get(PATH, {}, SERVICES)
+        (connection,) = made
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        times = [socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT]
+        idle, interval, count, unacknowledged_ms = (connection.getsockopt(socket.IPPROTO_TCP, name) for name in times)
+        assert idle + interval * count <= 30
+        assert unacknowledged_ms <= 30_000
+    finally:
+        await api.close()
