@@ -12,10 +12,11 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack docs clean
+.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack \
+	deploy-check image docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## three backends, the proxy and traffic, live in this terminal (ARGS="--seconds 30")
 	@$(VENV)/bin/fairlead demo $(ARGS)
@@ -61,6 +62,15 @@ soak: build ## random failures and many connections: no wrong byte, no leak
 
 attack: build ## 7,000 clients that hold on and give nothing: latency, memory, deadlines (ARGS="--seconds 30")
 	@$(PY) -m loadtests.attack $(ARGS)
+
+deploy-check: build ## the manifests and the chart, rendered and held against Kubernetes 1.30 to 1.37; the Dockerfiles, linted
+	@echo "== validators"
+	@$(PY) -m pip install -q --group deploy
+	@scripts/make-helm-venv $(VENV)/helm
+	@$(PY) -m pytest -rs tests/deploy tests/example $(ARGS)
+
+image: ## the container images, built with buildah and run as Kubernetes would run them
+	@scripts/build-image
 
 docs: build ## write docs/configuration.md anew, from the code
 	@$(PY) -m fairlead.config > $(VENV)/configuration.md
