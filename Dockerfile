@@ -1,5 +1,5 @@
-# Fairlead's image: wheels are built in one stage, the final one has Python, the installed package and nothing to build
-# with. It runs as a numeric non-root user on a read-only root file system and starts without a shell.
+# Fairlead's image: wheels are built in one stage, and the final one has Python, the installed package and the libraries
+# that they load: no shell, no package manager. It runs as a numeric non-root user on a read-only root file system.
 #
 #   docker build -t fairlead:0.1.0 .          or scripts/build-image, which also runs it as Kubernetes would
 #
@@ -29,20 +29,25 @@ RUN python3 -m venv --without-pip /opt/fairlead; \
     /build/bin/python -m pip --python /opt/fairlead/bin/python install --no-cache-dir --no-index --find-links /wheels \
         fairlead; \
     /build/bin/python -m pip --python /opt/fairlead/bin/python uninstall -y -q Cython; \
-    find /opt/fairlead -path '*/fairlead/*' \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' \) -delete; \
+    find /opt/fairlead -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete; \
+    find /opt/fairlead -name '*.so' -exec strip --strip-unneeded {} +; \
     /opt/fairlead/bin/python -c 'import fairlead; assert fairlead.is_compiled()'
+COPY deploy/image/runtime.py ./
+RUN python3 runtime.py /opt/fairlead /root-of-image; \
+    chroot /root-of-image /opt/fairlead/bin/python -m fairlead --version
 
-FROM ${PYTHON}
+FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="Fairlead" \
       org.opencontainers.image.description="A user-space L4/L7 load-balancing proxy for Kubernetes" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /opt/fairlead /opt/fairlead
+COPY --from=build /root-of-image /
 ENV PATH=/opt/fairlead/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    LANG=C.UTF-8
 # Numeric: Kubernetes can tell that it is not root without looking into the image.
 USER 65532:65532
 EXPOSE 8080 9900
