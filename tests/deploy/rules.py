@@ -10,6 +10,7 @@ import yaml
 from deploy.rendering import Object, containers, fairlead_container, of_kind, pods
 
 ENDING_S: Final = 5  # for the processes to end, once the drain is over
+BASE_MIB: Final = 150  # what the processes take by themselves, with the client of the API
 APP_ENDS_S: Final = 25  # the example app: 5 s not ready, 20 s for what is in flight
 
 FOLLOW: Final = [("", "services", "list watch"), ("discovery.k8s.io", "endpointslices", "list watch")]
@@ -132,8 +133,15 @@ def seconds(text: str | int) -> int:
     return int(match[1])
 
 
+def mib(text: str) -> int:
+    """Of what Fairlead calls 128MiB and Kubernetes 128Mi."""
+    match = re.fullmatch(r"(\d+)MiB?", text)
+    assert match is not None, text
+    return int(match[1])
+
+
 def disagreements(manifest: Sequence[Object]) -> Iterator[str]:
-    """Where the configuration and the pod that runs it differ: ports, time to drain, the mounted file."""
+    """Where the configuration and the pod that runs it differ: time to drain, memory, ports, the mounted file."""
     _, config = configuration(manifest)
     drain_s = seconds(config["drain"]["delay"]) + seconds(config["drain"]["limit"])
     maps = {each["metadata"]["name"] for each in of_kind(manifest, "ConfigMap")}
@@ -145,6 +153,11 @@ def disagreements(manifest: Sequence[Object]) -> Iterator[str]:
         before_s = APP_ENDS_S if container in spec.get("initContainers", []) else 0
         if spec["terminationGracePeriodSeconds"] != before_s + drain_s + ENDING_S:
             yield f"{name}: {spec['terminationGracePeriodSeconds']} s are not {before_s} + {drain_s} + {ENDING_S}"
+        kept_mib = config["workers"] * sum(
+            mib(one["limits"]["max_buffered_bytes"]) for one in config["listeners"].values()
+        )
+        if mib(container["resources"]["limits"]["memory"]) < kept_mib + BASE_MIB:
+            yield f"{name}: {kept_mib} MiB that may be kept are too much"
         opened = _ports([container])
         for bind in [config["admin"]["bind"], *(each["bind"] for each in config["listeners"].values())]:
             host, _, port = bind.rpartition(":")

@@ -124,19 +124,26 @@ def test_bindings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grace_s", "admin", "mount"),
-    [(44, ":9900", {}), (45, ":9901", {}), (45, ":9900", {"subPath": "fairlead.yaml"})],
+    ("grace_s", "admin", "kept", "mount", "count"),
+    [
+        (45, ":9900", "50MiB", {}, 0),
+        (44, ":9900", "50MiB", {}, 1),
+        (45, ":9901", "50MiB", {}, 1),
+        (45, ":9900", "51MiB", {}, 1),
+        (45, ":9900", "50MiB", {"subPath": "fairlead.yaml"}, 1),
+    ],
 )
-def test_disagreements(grace_s: int, admin: str, mount: dict[str, str]) -> None:
+def test_disagreements(grace_s: int, admin: str, kept: str, mount: dict[str, str], count: int) -> None:
     config = (
-        'listeners: {web: {bind: "0.0.0.0:8080"}}\n'
-        f'admin: {{bind: "0.0.0.0{admin}"}}\n'
+        f'listeners: {{web: {{bind: "0.0.0.0:8080", limits: {{max_buffered_bytes: {kept}}}}}}}\n'
+        f'admin: {{bind: "0.0.0.0{admin}"}}\nworkers: 2\n'
         "drain: {delay: 10s, limit: 30}\n"
     )
     one = deployment(app="d")
     spec = one["spec"]["template"]["spec"]
     spec |= {"terminationGracePeriodSeconds": grace_s, "volumes": [{"configMap": {"name": "c"}}]}
     spec["containers"][0]["ports"].append({"name": "admin", "containerPort": 9900})
+    spec["containers"][0]["resources"] = {"limits": {"memory": "250Mi"}}
     spec["containers"][0]["volumeMounts"] = [{"name": "config", **mount}]
     manifest = [one, {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"fairlead.yaml": config}}]
-    assert len(list(rules.disagreements(manifest))) == 1
+    assert len(list(rules.disagreements(manifest))) == count

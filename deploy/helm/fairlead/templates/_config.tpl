@@ -9,6 +9,8 @@ listeners:
   web:
     bind: {{ ternary .Values.sidecar.listen "0.0.0.0:8080" $sidecar }}
     service: {{ .Values.app.service }}
+    limits:
+      max_buffered_bytes: {{ ternary .Values.sidecar.maxBufferedBytes .Values.gateway.maxBufferedBytes $sidecar }}
 services:
   {{ .Values.app.service }}:
     endpoints: k8s://{{ .Values.app.namespace | default .Release.Namespace }}/{{ .Values.app.service }}:{{ .Values.app.port }}
