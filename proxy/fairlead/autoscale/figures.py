@@ -1,0 +1,142 @@
+"""Figures of a window: what happened between two samples, and what each metric makes of it.
+
+Pure. Owns the definitions: docs/autoscaling.md says the same in prose. Invariant: a figure is finite; what has no value
+without traffic (a quantile, a ratio) is None, never NaN.
+
+Requests in flight are the mean of what was seen at each sample, which is right for requests of any length. Saturation
+takes Little's law instead, rate times mean latency, because it does not scatter: of 4 requests in flight, 30 samples
+know the mean to 9 %, and an autoscaler acts on 10 %. For requests that last longer than a tenth of the window the law
+is late, and the samples serve there, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from fairlead.autoscale.samples import ServiceSample, Tally
+from fairlead.observe.histogram import lower_us, upper_us
+
+_LONG: Final = 0.1  # of the window: requests that take longer are counted as they are seen in flight
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Of a service, of several together, or of a pod. `counts` is the histogram of what ended in the window."""
+
+    at: float  # Unix time of the window's end
+    window_s: float
+    requests: int = 0
+    errors: int = 0
+    in_flight: float = 0.0
+    counts: Mapping[int, int] = field(default_factory=dict)
+    sum_us: int = 0
+    capacity: float = 0.0  # requests that its ready endpoints serve at once within the objective; 0 when not said
+
+    @property
+    def has_traffic(self) -> bool:
+        return self.requests > 0
+
+
+def of_service(samples: Sequence[tuple[float, float, ServiceSample]], concurrency: float) -> Figures:
+    """Of (at, clock, sample) in their order, at least two. `concurrency` is what one endpoint can do, 0 if unknown."""
+    (_, begin, first), (at, end, last) = samples[0], samples[-1]
+    return Figures(
+        at=at,
+        window_s=end - begin,
+        requests=growth(first.total.requests, last.total.requests),
+        errors=growth(first.total.errors, last.total.errors),
+        in_flight=sum(each.total.in_flight for _, _, each in samples) / len(samples),
+        counts=_histogram_growth(first.counts, last.counts),
+        sum_us=growth(first.sum_us, last.sum_us),
+        capacity=last.ready * concurrency,
+    )
+
+
+def of_endpoint(samples: Sequence[tuple[float, float, Tally]], concurrency: float) -> Figures:
+    """The same of one endpoint, which has no histogram of its own."""
+    (_, begin, first), (at, end, last) = samples[0], samples[-1]
+    return Figures(
+        at=at,
+        window_s=end - begin,
+        requests=growth(first.requests, last.requests),
+        errors=growth(first.errors, last.errors),
+        in_flight=sum(each.in_flight for _, _, each in samples) / len(samples),
+        capacity=concurrency,
+    )
+
+
+def together(all_figures: Sequence[Figures]) -> Figures:
+    """Several as if they were one. The oldest of their times is the time of all: it says how fresh the whole is."""
+    return Figures(
+        at=min(each.at for each in all_figures),
+        window_s=max(each.window_s for each in all_figures),
+        requests=sum(each.requests for each in all_figures),
+        errors=sum(each.errors for each in all_figures),
+        in_flight=sum(each.in_flight for each in all_figures),
+        counts=_added(each.counts for each in all_figures),
+        sum_us=sum(each.sum_us for each in all_figures),
+        capacity=sum(each.capacity for each in all_figures) if all(each.capacity for each in all_figures) else 0.0,
+    )
+
+
+def growth(before: int, after: int) -> int:
+    """What a counter grew by; one that has become less has started again from nothing."""
+    return after - before if after >= before else after
+
+
+def requests_per_second(figures: Figures) -> float:
+    return figures.requests / figures.window_s
+
+
+def in_flight(figures: Figures) -> float:
+    return figures.in_flight
+
+
+def error_ratio(figures: Figures) -> float | None:
+    return min(figures.errors / figures.requests, 1.0) if figures.requests else None
+
+
+def queued(_: Figures) -> float:
+    """Nothing waits for an endpoint yet: what cannot be served at once is refused at once."""
+    return 0.0
+
+
+def quantile_s(figures: Figures, q: float) -> float | None:
+    """Interpolated within its bucket, so it is known to the width of one: 6.25 %."""
+    rank = q * sum(figures.counts.values())
+    seen = 0
+    for index, count in sorted(figures.counts.items()):
+        if count and seen + count >= rank:
+            low, high = lower_us(index), upper_us(index) + 1
+            return (low + (high - low) * (rank - seen) / count) / 1_000_000
+        seen += count
+    return None
+
+
+def saturation(figures: Figures) -> float | None:
+    """What is in flight against what the ready endpoints can do; None when nobody has said what that is."""
+    return _busy(figures) / figures.capacity if figures.capacity else None
+
+
+def _busy(figures: Figures) -> float:
+    ended = sum(figures.counts.values())
+    window_us = figures.window_s * 1_000_000
+    if not ended or figures.sum_us / ended > _LONG * window_us:
+        return figures.in_flight
+    return figures.sum_us / window_us
+
+
+def _histogram_growth(before: Mapping[int, int], after: Mapping[int, int]) -> dict[int, int]:
+    grown = {index: growth(before.get(index, 0), count) for index, count in after.items()}
+    return {index: count for index, count in grown.items() if count}
+
+
+def _added(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    added: dict[int, int] = {}
+    for counts in histograms:
+        for index, count in counts.items():
+            added[index] = added.get(index, 0) + count
+    return added
