@@ -25,10 +25,12 @@ ALLOWED = {
     "engine": BASE,
     "discovery": BASE | {"fields", "yaml_nodes"},
     "observe": BASE,
-    "autoscale": BASE | {"observe.totals", "observe.histogram"},
+    "autoscale": BASE
+    | {"settings", "fields", "yaml_nodes", "observe.totals", "observe.histogram", "discovery.changes"}
+    | {"discovery.address"},
     "dataplane": BASE | {"wire", "engine", "balance", "routes", "observe.histogram"},
 }
-AIOHTTP = {Path("observe/admin.py")}  # imported late
+AIOHTTP = {Path("observe/admin.py"), Path("discovery/kubernetes/api.py")}  # imported late
 PURE = {"wire", "balance"}
 IO = {"asyncio", "socket", "time"}
 ONLY_TEXT = {

@@ -177,7 +177,7 @@ WRONG = {
     ],
     "- a": [
         "1: configuration: is a list, and must be a mapping (KEY: VALUE) with any of "
-        "access_log, admin, drain, kubernetes, listeners, services, workers"
+        "access_log, admin, drain, kubernetes, listeners, metrics_api, services, workers"
     ],
     "worker: 1": ["6: worker: is unknown; did you mean 'workers'?"],
     "workers: 0": ["6: workers: is '0', and must be auto or from 1 to 1024"],
@@ -516,7 +516,19 @@ def test_what_is_in_effect_has_the_keys_of_the_file_and_every_default() -> None:
 
 KEYS = st.sampled_from(
     [
-        *("listeners", "services", "admin", "workers", "drain", "access_log", "bind", "protocol", "routes", "service"),
+        *(
+            "listeners",
+            "services",
+            "admin",
+            "workers",
+            "drain",
+            "access_log",
+            "metrics_api",
+            "bind",
+            "protocol",
+            "routes",
+            "service",
+        ),
         *("host", "path", "timeouts", "limits", "endpoints", "balance", "address", "weight", "head", "connect"),
         *("max_idle", "max_head_bytes", "delay", "limit", "to", "format", "sample", "web", "shop", "<<", "x"),
     ]
@@ -551,7 +563,7 @@ SHAPED = st.fixed_dictionaries(
         "listeners": TREES | st.dictionaries(SCALARS | st.just("web"), LISTENERS, min_size=1, max_size=2),
         "services": TREES | st.dictionaries(SCALARS | st.just("shop"), SERVICES, min_size=1, max_size=2),
     },
-    optional={"admin": TREES, "workers": TREES, "drain": TREES, "access_log": TREES},
+    optional={"admin": TREES, "workers": TREES, "drain": TREES, "access_log": TREES, "metrics_api": TREES},
 )
 
 

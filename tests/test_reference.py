@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.config import parse
 from fairlead.discovery import SOURCES
 from fairlead.fields import members
@@ -12,7 +13,7 @@ from fairlead.settings import AccessLog, Admin, Drain, Kubernetes, ServiceSettin
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 GROUPS = [Settings, Listener, Route, ListenerTimeouts, ListenerLimits, ServiceSettings, ServiceTimeouts, ServiceLimits]
-GROUPS += [Admin, Kubernetes, Drain, AccessLog]
+GROUPS += [Admin, Kubernetes, Drain, AccessLog, MetricsApi, Described]
 
 
 def test_the_page_is_current() -> None:

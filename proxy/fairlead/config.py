@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairlead import discovery
+from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.errors import ConfigError
@@ -118,6 +119,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
         "workers": settings.workers or "auto",
         "drain": to_plain(settings.drain),
         "access_log": to_plain(settings.access_log),
+        "metrics_api": _metrics_api_to_json(settings.metrics_api),
     }
 
 
@@ -130,6 +132,15 @@ def _listener_to_json(listener: Listener) -> dict[str, Any]:
 
 def _service_to_json(service: ServiceSettings) -> dict[str, Any]:
     return {**to_plain(service), "endpoints": [_source_to_json(source) for source in service.sources]}
+
+
+def _metrics_api_to_json(api: MetricsApi) -> dict[str, Any]:
+    return {**to_plain(api), "services": {name: _described_to_json(each) for name, each in api.services.items()}}
+
+
+def _described_to_json(described: Described) -> dict[str, Any]:
+    name = str(described.object) if described.object else ""
+    return {**to_plain(described), "object": name, "pods": dict(described.pods), "labels": dict(described.labels)}
 
 
 def _source_to_json(source: Source) -> str | dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from fairlead import balance, discovery
+from fairlead.autoscale.reading import read_metrics_api
 from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
@@ -64,11 +65,15 @@ class Reader:
             "workers": lambda value: _checked(value, parse_workers),
             "access_log": self._access_log,
             "kubernetes": self._kubernetes,
+            "metrics_api": lambda value: read_metrics_api(value, self._services, self._base_dir),
         }
         settings = build(Settings, read_group(root, Settings, readers))
         settings = _with_access(settings) if settings else None
         if settings and (shared := self._binds.get(settings.admin.bind)) and not settings.admin.bind.endswith(":0"):
             shared.complain("is where the admin server listens; choose another, or set admin.bind")
+        api = settings.metrics_api.bind if settings else ""
+        if settings and api and not api.endswith(":0") and api in (*self._binds, settings.admin.bind):
+            root.mapping()["metrics_api"].complain(f"listens on {api}, as another does; choose another")
         return settings
 
     def _by_name(self, value: Value, read: Callable[[str, Value], _T | None]) -> dict[str, _T] | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, is_dataclass
 from typing import Final
 
+from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.balance import POLICIES
 from fairlead.discovery import SOURCES
 from fairlead.fields import Member, members
@@ -93,7 +94,12 @@ connects to a Unix socket. Their `X-Forwarded-*`, `Forwarded` and `X-Request-Id`
 replaced. List only proxies that replace or extend all of these themselves
 ([operations.md](operations.md#behind-another-proxy))."""
 
-_KINDS: Final = {"sources": "text, mapping or list", "workers": "whole number or auto"}  # what their types do not say
+_KINDS: Final = {
+    "sources": "text, mapping or list",
+    "workers": "whole number or auto",
+    "server_names": "text or list",
+    "client_names": "text or list",
+}  # what their types do not say
 _DURATIONS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 
@@ -104,6 +110,9 @@ _BALANCING: Final = """\
 what `fairlead.dev/weight` of a Pod says; `cpu-request`, the CPU that a Pod asks for, so that twice the CPU is twice the
 requests. The last two need the right to read Pods, and a policy that looks at weights. What is in force, and which
 Pods have no weight of their own, is said in `/api/v1/services`."""
+
+_SCALING: Final = """\
+[autoscaling.md](autoscaling.md) says what the metrics are and how an autoscaler gets to them."""
 
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
@@ -129,6 +138,8 @@ def reference() -> str:
         _section("kubernetes", Kubernetes),
         _section("drain", Drain, _DRAINING),
         _section("access_log", AccessLog),
+        _section("metrics_api", MetricsApi, _SCALING),
+        _section("metrics_api.services.NAME", Described),
     ]
     return "\n".join(parts)
 
@@ -163,7 +174,7 @@ def _default(member: Member) -> str:
         return "its defaults"
     if member.name == "workers" or (member.is_auto and value == AUTO):
         return "`auto`"
-    if value in ("", ()):
+    if value is None or value in ("", (), {}):
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

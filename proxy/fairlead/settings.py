@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, final
 
+from fairlead.autoscale.settings import MetricsApi
 from fairlead.discovery import Source
 from fairlead.model import Listener, ServiceLimits, ServiceTimeouts
 
@@ -91,3 +92,4 @@ class Settings:
     )
     drain: Drain = Drain()
     access_log: AccessLog = AccessLog()
+    metrics_api: MetricsApi = field(default_factory=MetricsApi)
