@@ -30,7 +30,12 @@ ALLOWED = {
     | {"discovery.address"},
     "dataplane": BASE | {"wire", "engine", "balance", "routes", "observe.histogram"},
 }
-AIOHTTP = {Path("observe/admin.py"), Path("discovery/kubernetes/api.py")}  # imported late
+AIOHTTP = {
+    Path("observe/admin.py"),
+    Path("discovery/kubernetes/api.py"),
+    Path("autoscale/server.py"),
+    Path("autoscale/cluster.py"),
+}  # imported late
 PURE = {"wire", "balance"}
 IO = {"asyncio", "socket", "time"}
 ONLY_TEXT = {

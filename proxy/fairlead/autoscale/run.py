@@ -1,0 +1,96 @@
+"""The metrics API as a running Fairlead has it: the pieces of this package, put together.
+
+Owns which of them stand for a cluster and which for its absence. Never carries traffic, and never holds it up: whatever
+fails here is logged and answered with an error, on which an autoscaler changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final, final
+
+from fairlead.autoscale.access import Authorizer, Everybody, Remembered
+from fairlead.autoscale.answers import Answers
+from fairlead.autoscale.cluster import Account, Cluster
+from fairlead.autoscale.credentials import Credentials
+from fairlead.autoscale.objects import objects
+from fairlead.autoscale.pods import ConfiguredPods
+from fairlead.autoscale.sampling import Sampler, Supervised
+from fairlead.autoscale.server import Server
+from fairlead.autoscale.settings import MetricsApi
+from fairlead.autoscale.window import Window
+from fairlead.errors import ConfigError
+from fairlead.settings import Settings
+
+_LOG: Final = logging.getLogger("fairlead.autoscale")
+_OUTSIDE: Final = "metrics_api: this is no Pod with a service account, so there is no cluster to ask; set metrics_api"
+
+
+@final
+class Autoscaling:
+    """`settings` gives those in force; `account` is how the cluster is reached, None outside of one.
+
+    Raises ConfigError when it cannot begin, with what is missing.
+    """
+
+    def __init__(self, supervised: Supervised, settings: Callable[[], Settings], account: Account | None) -> None:
+        api = settings().metrics_api
+        _check(api, account)
+        self._settings = settings
+        self._cluster = Cluster(account) if account else None
+        self._credentials = Credentials(api)
+        self._window = Window(api.window_s)
+        self._sampler = Sampler(supervised, self._window)
+        self._known: tuple[Settings, Answers] | None = None
+        self._server = Server(self._answers, self._authorizer(api))
+
+    async def run(self, listening: socket.socket) -> None:
+        """Serve on a listening socket until cancelled."""
+        try:
+            await self._serve(listening)
+        except Exception:  # the root of the task: the traffic goes on without it
+            _LOG.exception("the metrics API has ended by a fault of its own")
+
+    async def _serve(self, listening: socket.socket) -> None:
+        async with AsyncExitStack() as stack:
+            if self._cluster is not None:
+                stack.push_async_callback(self._cluster.close)
+            stack.push_async_callback(self._server.stop)
+            await self._server.start(listening, self._credentials.context)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._sampler.run())
+                group.create_task(self._credentials.follow(self._server.secure, self._cluster))
+
+    def _answers(self) -> Answers:
+        """Those of the configuration in force, with the latest figures."""
+        self._sampler.take()
+        settings = self._settings()
+        if self._known is None or self._known[0] is not settings:
+            self._known = (settings, self._made(settings))
+        return self._known[1]
+
+    def _made(self, settings: Settings) -> Answers:
+        api = settings.metrics_api
+        sources = {name: tuple(each.text for each in service.sources) for name, service in settings.services.items()}
+        found = objects(sources, api.services)
+        return Answers(self._window, found, self._cluster or ConfiguredPods(found), api.hold_s)
+
+    def _authorizer(self, api: MetricsApi) -> Authorizer:
+        if api.authorization == "none" or self._cluster is None:
+            return Everybody()
+        return Remembered(self._cluster, time.monotonic)
+
+
+def _check(api: MetricsApi, account: Account | None) -> None:
+    problems = []
+    if account is None and not api.client_ca:
+        problems.append(f"{_OUTSIDE}.client_ca")
+    if account is None and api.authorization != "none":
+        problems.append(f"{_OUTSIDE}.authorization to none")
+    if problems:
+        raise ConfigError(problems)
