@@ -13,11 +13,13 @@ import platform
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import fairlead
 from fairlead import config
+from fairlead.autoscale.settings import MetricsApi
 from fairlead.config import Settings
 from fairlead.control.channel import Message
 from fairlead.control.logs import Seldom
@@ -30,6 +32,7 @@ from fairlead.control.update import difference, encode
 from fairlead.errors import ConfigError
 from fairlead.model import Snapshot
 from fairlead.observe.status import Event, Phase, Status, WorkerStatus
+from fairlead.observe.totals import Totals
 
 _log = logging.getLogger("fairlead.supervisor")
 
@@ -56,6 +59,7 @@ class Supervisor:
         self.services = Services(self._on_change, self.tell)
         self.snapshot = Snapshot()
         self.applied = asyncio.Event()  # every worker runs a first snapshot
+        self.reported = 0.0  # when a worker last did, on the monotonic clock
         self._merger = Merger()
         self._faults = Seldom(_log)
         self._loading = asyncio.Lock()  # one configuration at a time is taken on
@@ -196,6 +200,7 @@ class Supervisor:
         for name, old, new in (
             ("workers", self.settings.workers, settings.workers),
             ("admin.bind", self.settings.admin.bind, settings.admin.bind),
+            ("metrics_api", _begun(self.settings.metrics_api), _begun(settings.metrics_api)),
         ):
             if old != new:
                 _log.warning("%s has changed from %s to %s: that takes effect at the next start", name, old, new)
@@ -219,6 +224,7 @@ class Supervisor:
         except (KeyError, TypeError, ValueError) as error:  # it serves all the same, so it is left alone
             self._faults.error(f"worker {worker.number} sent a report that is none", error)
             return
+        self.reported = time.monotonic()
         self._answered(worker)
         if self._merger.version(worker.number) == self.snapshot.version:
             self._refusals.pop(worker.number, None)
@@ -268,6 +274,10 @@ class Supervisor:
         """Note an event for `/api/v1/events`."""
         self._events.append(Event(time.time(), kind, subject, text))
 
+    def totals(self) -> Totals:
+        """What the workers counted, up to their last reports."""
+        return self._merger.totals()
+
     def status(self) -> Status:
         """Everything, now."""
         ready = self.phase is Phase.READY and self.applied.is_set()
@@ -280,7 +290,7 @@ class Supervisor:
             is_compiled=fairlead.is_compiled(),
             started=self._started,
             snapshot=self.snapshot,
-            totals=self._merger.totals(),
+            totals=self.totals(),
             addresses={name: self.sockets.address(name, bind) for name, bind in _binds(self.settings).items()},
             sources=self.services.status(),
             workers=[self._worker_status(worker) for worker in self.workers],
@@ -335,6 +345,11 @@ async def _waited(event: asyncio.Event, limit_s: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
             await event.wait()
+
+
+def _begun(api: MetricsApi) -> MetricsApi:
+    """What of it is read at the start only: all but what it says of services."""
+    return replace(api, services={})
 
 
 def _binds(settings: Settings) -> dict[str, str]:
