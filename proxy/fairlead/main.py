@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
@@ -25,6 +25,9 @@ from fairlead.control.sockets import Sockets
 from fairlead.control.supervisor import Supervisor
 from fairlead.discovery.changes import changes
 from fairlead.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fairlead.autoscale.run import Autoscaling
 
 _log = logging.getLogger("fairlead.main")
 
@@ -50,8 +53,9 @@ async def serve(settings: Settings, path: Path | None) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(admin_sockets.keep, {})
         stack.callback(supervisor.sockets.keep, {})
-        admin_binds = {"admin": settings.admin.bind} if settings.admin.bind else {}
-        _all_or_none(supervisor.open, lambda: admin_sockets.open(admin_binds))
+        binds = {"admin": settings.admin.bind, "metrics_api": settings.metrics_api.bind}
+        _all_or_none(supervisor.open, lambda: admin_sockets.open({name: bind for name, bind in binds.items() if bind}))
+        autoscaling = _autoscaling(supervisor) if settings.metrics_api.bind else None
         signals = _Signals(supervisor)
         signals.install()
         _log_start(settings, supervisor, admin_sockets)
@@ -59,8 +63,11 @@ async def serve(settings: Settings, path: Path | None) -> int:
             serving = group.create_task(supervisor.run())
             others = [group.create_task(_reload_on_change(supervisor, signals))]
             await _first_of(serving, supervisor.applied, signals.stop, limit_s=_APPLIED_S)
-            for bind in admin_binds.values():
-                await _start_admin(stack, supervisor, admin_sockets.fd("admin", bind, 0))
+            if settings.admin.bind:
+                await _start_admin(stack, supervisor, admin_sockets.fd("admin", settings.admin.bind, 0))
+            if autoscaling is not None:
+                fd = admin_sockets.fd("metrics_api", settings.metrics_api.bind, 0)
+                others.append(group.create_task(autoscaling.run(socket.socket(fileno=os.dup(fd)))))
             await _first_of(serving, signals.stop)
             others.append(group.create_task(supervisor.drain(signals.delay_s(), signals.hurry)))
             await serving
@@ -99,6 +106,14 @@ async def _start_admin(stack: AsyncExitStack, supervisor: Supervisor, fd: int) -
     stack.push_async_callback(admin.stop)
 
 
+def _autoscaling(supervisor: Supervisor) -> Autoscaling:
+    # Imported only when it is wanted: aiohttp costs 13 MB, and the library that makes certificates is optional.
+    from fairlead.autoscale.cluster import in_cluster
+    from fairlead.autoscale.run import Autoscaling
+
+    return Autoscaling(supervisor, lambda: supervisor.settings, in_cluster())
+
+
 def _log_start(settings: Settings, supervisor: Supervisor, admin_sockets: Sockets) -> None:
     mode = "compiled" if fairlead.is_compiled() else "INTERPRETED (slow: build it with a C compiler)"
     listening = ", ".join(
@@ -108,6 +123,8 @@ def _log_start(settings: Settings, supervisor: Supervisor, admin_sockets: Socket
     _log.info("fairlead %s, data plane %s, %d workers; %s", fairlead.__version__, mode, count, listening)
     if settings.admin.bind:
         _log.info("admin server on %s", admin_sockets.address("admin", settings.admin.bind))
+    if settings.metrics_api.bind:
+        _log.info("metrics API on %s", admin_sockets.address("metrics_api", settings.metrics_api.bind))
 
 
 class _Signals:
