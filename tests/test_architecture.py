@@ -25,17 +25,14 @@ ALLOWED = {
     "engine": BASE,
     "discovery": BASE | {"fields", "yaml_nodes"},
     "observe": BASE,
-    "autoscale": BASE
-    | {"settings", "fields", "yaml_nodes", "observe.totals", "observe.histogram", "discovery.changes"}
-    | {"discovery.address"},
+    "autoscale": BASE | {"settings", "fields", "yaml_nodes", "observe.totals", "observe.histogram", "discovery"},
     "dataplane": BASE | {"wire", "engine", "balance", "routes", "observe.histogram"},
 }
 AIOHTTP = {
     Path("observe/admin.py"),
     Path("discovery/kubernetes/api.py"),
-    Path("autoscale/server.py"),
-    Path("autoscale/cluster.py"),
-}  # imported late
+    *(Path(f"autoscale/{name}.py") for name in ("server", "cluster", "replicas")),
+}
 PURE = {"wire", "balance"}
 IO = {"asyncio", "socket", "time"}
 ONLY_TEXT = {

@@ -135,7 +135,8 @@ def _service_to_json(service: ServiceSettings) -> dict[str, Any]:
 
 
 def _metrics_api_to_json(api: MetricsApi) -> dict[str, Any]:
-    return {**to_plain(api), "services": {name: _described_to_json(each) for name, each in api.services.items()}}
+    services = {name: _described_to_json(each) for name, each in api.services.items()}
+    return {**to_plain(api), "peers": api.peers.text if api.peers else "", "services": services}
 
 
 def _described_to_json(described: Described) -> dict[str, Any]:

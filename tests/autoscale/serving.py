@@ -16,6 +16,7 @@ from fairlead.autoscale.callers import Trust, User
 from fairlead.autoscale.certificates import Identity
 from fairlead.autoscale.objects import objects
 from fairlead.autoscale.pods import Pod, Unavailable
+from fairlead.autoscale.replicas import Alone
 from fairlead.autoscale.requests import Attributes
 from fairlead.autoscale.samples import Sample, ServiceSample, Tally
 from fairlead.autoscale.selector import Selector
@@ -100,7 +101,7 @@ class Serving:
 
     def _answers(self) -> Answers:
         known = objects({"shop": (f"k8s://{NAMESPACE}/{SERVICE}:http",)}, {})
-        return Answers(self._window, known, self.pods, hold_s=300.0)
+        return Answers(Alone(self._window), known, self.pods, hold_s=300.0)
 
 
 def _traffic(now: float) -> Window:

@@ -12,6 +12,7 @@ from fairlead.autoscale.failures import Failure
 from fairlead.autoscale.objects import Objects, objects
 from fairlead.autoscale.pods import ConfiguredPods, by_address
 from fairlead.autoscale.quantity import parse
+from fairlead.autoscale.replicas import Alone
 from fairlead.autoscale.requests import Values
 from fairlead.autoscale.samples import sample
 from fairlead.autoscale.settings import Described, ObjectName
@@ -51,7 +52,7 @@ class Staged:
         self.window = Window(10.0)
         self.traffic = Traffic(self.window)
         known = objects({each.name: () for each in described}, {each.name: each for each in described})
-        self.answers = Answers(self.window, known, ConfiguredPods(known), hold_s=60.0)
+        self.answers = Answers(Alone(self.window), known, ConfiguredPods(known), hold_s=60.0)
 
     async def find(self, asked: Values, later: float = 0.0) -> list[Value]:
         return await self.answers.find(asked, START + self.traffic.now + later)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from autoscale.samplings import START, A, B, Traffic
-from fairlead.autoscale.figures import Figures, growth, quantile_s, together
+from fairlead.autoscale.figures import Figures, growth, of_replicas, quantile_s, together
 from fairlead.autoscale.metrics import METRICS
 from fairlead.autoscale.samples import is_error
 from fairlead.autoscale.window import Window
@@ -115,14 +116,27 @@ def test_a_counter_that_has_become_less_has_begun_again() -> None:
     assert (growth(3, 10), growth(10, 10), growth(10, 3)) == (7, 0, 3)
 
 
+ONE = Figures(at=5.0, window_s=10.0, requests=10, rate=1.0, in_flight=1.0, busy=1.5, counts={3: 1}, capacity=2.0)
+TWO = Figures(at=3.0, window_s=5.0, requests=5, rate=1.0, errors=5, in_flight=2.0, counts={3: 2, 4: 1}, capacity=4.0)
+
+
 def test_several_services_together_are_as_fresh_as_the_oldest() -> None:
-    one = Figures(at=5.0, window_s=10.0, requests=10, in_flight=1.0, counts={3: 1}, sum_us=10, capacity=2.0)
-    two = Figures(at=3.0, window_s=12.0, requests=5, errors=5, in_flight=2.0, counts={3: 2, 4: 1}, capacity=4.0)
-    both = together([one, two])
-    assert both == Figures(
-        at=3.0, window_s=12.0, requests=15, errors=5, in_flight=3.0, counts={3: 3, 4: 1}, sum_us=10, capacity=6.0
+    assert together([ONE, TWO]) == Figures(
+        at=3.0,
+        window_s=10.0,
+        requests=15,
+        errors=5,
+        rate=2.0,
+        in_flight=3.0,
+        busy=1.5,
+        counts={3: 3, 4: 1},
+        capacity=6.0,
     )
-    assert together([one, Figures(at=1.0, window_s=1.0)]).capacity == 0.0, "half of a capacity is none"
+    assert together([ONE, replace(TWO, capacity=0.0)]).capacity == 0.0, "half of a capacity is none"
+
+
+def test_replicas_share_the_traffic_and_have_the_same_endpoints() -> None:
+    assert of_replicas([ONE, TWO]) == replace(together([ONE, TWO]), capacity=4.0)
 
 
 @given(st.lists(st.integers(1, 60_000_000), min_size=1, max_size=60), st.sampled_from([0.5, 0.9, 0.95, 0.99]))

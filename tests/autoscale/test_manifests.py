@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def test_the_preferred_version_is_v1beta2() -> None:
 
 
 def test_the_configuration_is_read() -> None:
-    text = (FOLDER / "fairlead.yaml").read_text().replace("k8s://my-namespace/my-app:http", "dns://my-app:8080")
+    text = (FOLDER / "fairlead.yaml").read_text()
+    text = re.sub(r"k8s://[\w/-]+:\w+", "dns://my-app:8080", text)
     settings = parse(text, "fairlead.yaml", FOLDER)
     (service,) = documents(FOLDER / "service.yaml")
     name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fairlead.autoscale.settings import Described, MetricsApi, ObjectName
 from fairlead.config import parse, to_json
+from fairlead.discovery.dns import DnsSource
 from fairlead.errors import ConfigError
 from fairlead.settings import Settings
 
@@ -45,6 +46,8 @@ metrics_api:
   client_ca: ca.crt
   client_names: front-proxy-client
   authorization: none
+  peers: dns://fairlead-metrics:6443
+  peer_key: peer.key
   services:
     shop:
       object: default/my-app
@@ -65,6 +68,8 @@ def test_everything_given() -> None:
         client_ca="/base/ca.crt",
         client_names=("front-proxy-client",),
         authorization="none",
+        peers=DnsSource("fairlead-metrics", 6443),
+        peer_key="/base/peer.key",
         services={
             "shop": Described(
                 name="shop",
@@ -77,8 +82,9 @@ def test_everything_given() -> None:
     )
 
 
-def test_what_is_in_effect_can_be_shown_and_read_again() -> None:
-    settings = read(WHOLE)
+@pytest.mark.parametrize("text", [WHOLE, "", "metrics_api: {services: {shop: {}}}"])
+def test_what_is_in_effect_can_be_shown_and_read_again(text: str) -> None:
+    settings = read(text)
     shown = json.dumps(to_json(settings)["metrics_api"])
     assert read(f"metrics_api: {shown}").metrics_api == settings.metrics_api
 
@@ -88,9 +94,10 @@ def test_what_is_in_effect_can_be_shown_and_read_again() -> None:
     [
         ("{bind: nowhere}", "metrics_api.bind"),
         ("{window: 1s}", "metrics_api.window: is 1, and must be from 5"),
+        ("{peers: 10.0.0.1:6443}", "metrics_api: has one of peers and peer_key without the other"),
+        ("{peers: nowhere, peer_key: a}", "metrics_api.peers"),
         ("{key: a}", "metrics_api: has one of certificate and key without the other"),
         ("{client_names: [a]}", "metrics_api.client_names: goes with client_ca"),
-        ("{server_names: []}", "metrics_api.server_names: is empty"),
         ("{server_names: [a b]}", "metrics_api.server_names[0]: is 'a b', and must be a DNS name"),
         ("{authorization: maybe}", "metrics_api.authorization: is 'maybe', and must be cluster or none"),
         ("{services: {shpo: {}}}", "metrics_api.services.shpo: there is no service 'shpo'; did you mean 'shop'?"),

@@ -16,7 +16,7 @@ import pytest
 from autoscale import recorded
 from autoscale.api_server import ApiServer
 from autoscale.authority import CLIENT, SERVER, SERVER_NAME, Authority, anonymous
-from control.helpers import until
+from control.helpers import Fake, until
 from fairlead.autoscale import certificates, credentials
 from fairlead.autoscale.cluster import Account
 from fairlead.autoscale.run import Autoscaling
@@ -188,6 +188,32 @@ async def test_files_that_are_replaced_are_read_again(
         assert (await made.get(pair.client(second.ca), "/apis")).status == 200, "what was good stays"
 
 
+async def test_two_replicas_answer_as_one(front_proxy: Authority, tmp_path: Path) -> None:
+    key = tmp_path / "peer.key"
+    key.write_text("0123456789abcdef\n")
+    sources = Fake("fake://one"), Fake("fake://two")
+    files: dict[str, Any] = {"client_ca": str(front_proxy.ca), "authorization": "none", "peer_key": str(key)}
+    client = front_proxy.sign("any", CLIENT).client(None)
+    async with (
+        running(settings(peers=sources[0], **files)) as one,
+        running(settings(peers=sources[1], **files)) as two,
+    ):
+        assert (await one.get(client, SERVICE)).status == 503, "before it knows the others"
+        for source in sources:
+            source.control.find(f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}")
+        await until(lambda: all(source.control.found.empty() for source in sources), "the replicas are found")
+        for each in (one, two):
+            each.supervised.report()
+            await each.get(client, "/apis/external.metrics.k8s.io/v1beta1/namespaces/default/fairlead_queued_requests")
+            each.supervised.report()
+        (item,) = (await one.get(client, PODS.replace("requests_per_second", "error_ratio"))).json["items"]
+        assert item["value"] == "0"
+        assert one.autoscaling._replicas is not None
+        view = await one.autoscaling._replicas.view(with_endpoints=True)
+        figures = view.endpoints("shop")["10.0.0.1:80"]
+        assert figures.requests == 20, "ten of each"
+
+
 async def test_a_fault_of_its_own_ends_it_and_nothing_else(
     front_proxy: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,8 +236,9 @@ def problems(found: list[str]) -> Iterator[None]:
     ("api", "words"),
     [
         ({}, ["no cluster to ask; set metrics_api.client_ca", "set metrics_api.authorization to none"]),
+        ({"client_ca": "/dev/null", "authorization": "none"}, ["/dev/null has no certificate in it"]),
         ({"client_ca": "/nothing", "authorization": "none"}, ["/nothing"]),
-        ({"client_ca": "/dev/null", "authorization": "none", "certificate": "/a", "key": "/b"}, ["/a"]),
+        ({"client_ca": "/nothing", "authorization": "none", "certificate": "/a", "key": "/b"}, ["/a"]),
     ],
 )
 def test_what_is_missing_at_the_start_is_said(api: dict[str, Any], words: list[str]) -> None:
@@ -220,8 +247,16 @@ def test_what_is_missing_at_the_start_is_said(api: dict[str, Any], words: list[s
         Running(settings(**api), None)
     assert len(told) == len(words)
     for problem, expected in zip(told, words, strict=True):
-        assert problem.startswith("metrics_api: ")
+        assert problem.startswith("metrics_api")
         assert expected in problem
+
+
+def test_a_key_of_replicas_that_is_none_is_said(front_proxy: Authority) -> None:
+    told: list[str] = []
+    with problems(told):
+        given = {"authorization": "none", "peers": Fake("x"), "peer_key": "/dev/null"}
+        Running(settings(client_ca=str(front_proxy.ca), **given), None)
+    assert told == ["metrics_api.peer_key: /dev/null: a key has at least 16 bytes; make one with openssl rand -hex 32"]
 
 
 def test_without_the_library_a_certificate_has_to_be_given(

@@ -25,6 +25,7 @@ from fairlead.discovery.changes import changes
 from fairlead.errors import ConfigError
 
 _LOG: Final = logging.getLogger("fairlead.autoscale")
+_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _AGAIN_S: Final = 60.0  # an authority is replaced once in years, and announced before it signs
 _RETRY_S: Final = 5.0
 
@@ -90,7 +91,10 @@ class Credentials:
     def _read_trust(self) -> Trust:
         if not self._api.client_ca:
             return self.trust
-        return replace(self.trust, ca=Path(self._api.client_ca).read_text("ascii"))
+        ca = Path(self._api.client_ca).read_text("ascii")
+        if _CERTIFICATE not in ca:
+            raise ValueError(f"{self._api.client_ca} has no certificate in it")
+        return replace(self.trust, ca=ca)
 
     def _tell(self, problem: str) -> None:
         if problem != self._told:

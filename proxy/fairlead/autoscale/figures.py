@@ -30,9 +30,10 @@ class Figures:
     window_s: float
     requests: int = 0
     errors: int = 0
+    rate: float = 0.0  # requests per second
     in_flight: float = 0.0
+    busy: float = 0.0  # the same by Little's law, where that is good
     counts: Mapping[int, int] = field(default_factory=dict)
-    sum_us: int = 0
     capacity: float = 0.0  # requests that its ready endpoints serve at once within the objective; 0 when not said
 
     @property
@@ -43,14 +44,19 @@ class Figures:
 def of_service(samples: Sequence[tuple[float, float, ServiceSample]], concurrency: float) -> Figures:
     """Of (at, clock, sample) in their order, at least two. `concurrency` is what one endpoint can do, 0 if unknown."""
     (_, begin, first), (at, end, last) = samples[0], samples[-1]
+    requests = growth(first.total.requests, last.total.requests)
+    in_flight = sum(each.total.in_flight for _, _, each in samples) / len(samples)
+    counts = _histogram_growth(first.counts, last.counts)
+    spent_s = growth(first.sum_us, last.sum_us) / 1_000_000
     return Figures(
         at=at,
         window_s=end - begin,
-        requests=growth(first.total.requests, last.total.requests),
+        requests=requests,
         errors=growth(first.total.errors, last.total.errors),
-        in_flight=sum(each.total.in_flight for _, _, each in samples) / len(samples),
-        counts=_histogram_growth(first.counts, last.counts),
-        sum_us=growth(first.sum_us, last.sum_us),
+        rate=requests / (end - begin),
+        in_flight=in_flight,
+        busy=_busy(sum(counts.values()), spent_s, end - begin, in_flight),
+        counts=counts,
         capacity=last.ready * concurrency,
     )
 
@@ -58,27 +64,47 @@ def of_service(samples: Sequence[tuple[float, float, ServiceSample]], concurrenc
 def of_endpoint(samples: Sequence[tuple[float, float, Tally]], concurrency: float) -> Figures:
     """The same of one endpoint, which has no histogram of its own."""
     (_, begin, first), (at, end, last) = samples[0], samples[-1]
+    requests = growth(first.requests, last.requests)
+    in_flight = sum(each.in_flight for _, _, each in samples) / len(samples)
     return Figures(
         at=at,
         window_s=end - begin,
-        requests=growth(first.requests, last.requests),
+        requests=requests,
         errors=growth(first.errors, last.errors),
-        in_flight=sum(each.in_flight for _, _, each in samples) / len(samples),
+        rate=requests / (end - begin),
+        in_flight=in_flight,
+        busy=in_flight,
         capacity=concurrency,
     )
 
 
+def _busy(ended: int, spent_s: float, window_s: float, in_flight: float) -> float:
+    is_long = ended and spent_s / ended > _LONG * window_s
+    return in_flight if is_long or not ended else spent_s / window_s
+
+
 def together(all_figures: Sequence[Figures]) -> Figures:
-    """Several as if they were one. The oldest of their times is the time of all: it says how fresh the whole is."""
+    """Several services as if they were one. The oldest of their times is that of all: how fresh the whole is."""
+    is_known = all(each.capacity for each in all_figures)
+    return _added(all_figures, sum(each.capacity for each in all_figures) if is_known else 0.0)
+
+
+def of_replicas(all_figures: Sequence[Figures]) -> Figures:
+    """One service as several proxies see it, each its own share of the traffic and all the same endpoints."""
+    return _added(all_figures, max(each.capacity for each in all_figures))
+
+
+def _added(all_figures: Sequence[Figures], capacity: float) -> Figures:
     return Figures(
         at=min(each.at for each in all_figures),
         window_s=max(each.window_s for each in all_figures),
         requests=sum(each.requests for each in all_figures),
         errors=sum(each.errors for each in all_figures),
+        rate=sum(each.rate for each in all_figures),
         in_flight=sum(each.in_flight for each in all_figures),
-        counts=_added(each.counts for each in all_figures),
-        sum_us=sum(each.sum_us for each in all_figures),
-        capacity=sum(each.capacity for each in all_figures) if all(each.capacity for each in all_figures) else 0.0,
+        busy=sum(each.busy for each in all_figures),
+        counts=_histogram_sum(each.counts for each in all_figures),
+        capacity=capacity,
     )
 
 
@@ -88,7 +114,7 @@ def growth(before: int, after: int) -> int:
 
 
 def requests_per_second(figures: Figures) -> float:
-    return figures.requests / figures.window_s
+    return figures.rate
 
 
 def in_flight(figures: Figures) -> float:
@@ -118,15 +144,7 @@ def quantile_s(figures: Figures, q: float) -> float | None:
 
 def saturation(figures: Figures) -> float | None:
     """What is in flight against what the ready endpoints can do; None when nobody has said what that is."""
-    return _busy(figures) / figures.capacity if figures.capacity else None
-
-
-def _busy(figures: Figures) -> float:
-    ended = sum(figures.counts.values())
-    window_us = figures.window_s * 1_000_000
-    if not ended or figures.sum_us / ended > _LONG * window_us:
-        return figures.in_flight
-    return figures.sum_us / window_us
+    return figures.busy / figures.capacity if figures.capacity else None
 
 
 def _histogram_growth(before: Mapping[int, int], after: Mapping[int, int]) -> dict[int, int]:
@@ -134,7 +152,7 @@ def _histogram_growth(before: Mapping[int, int], after: Mapping[int, int]) -> di
     return {index: count for index, count in grown.items() if count}
 
 
-def _added(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
+def _histogram_sum(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
     added: dict[int, int] = {}
     for counts in histograms:
         for index, count in counts.items():

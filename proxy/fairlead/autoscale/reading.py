@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, TypeVar
 
+from fairlead import discovery
 from fairlead.autoscale.objects import parse_object
 from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.discovery.address import bind_address
@@ -32,6 +33,8 @@ def read_metrics_api(value: Value, services: Collection[str], base_dir: Path) ->
         "certificate": lambda inner: _path(inner, base_dir),
         "key": lambda inner: _path(inner, base_dir),
         "client_ca": lambda inner: _path(inner, base_dir),
+        "peers": lambda inner: _checked(inner, lambda text: discovery.parse(text, 1, base_dir) if text else None),
+        "peer_key": lambda inner: _path(inner, base_dir),
         "server_names": lambda inner: _texts(inner, _dns_name),
         "client_names": lambda inner: _texts(inner, str),
         "services": lambda inner: _services(inner, services),
@@ -44,11 +47,12 @@ def read_metrics_api(value: Value, services: Collection[str], base_dir: Path) ->
 
 
 def _check(value: Value, api: MetricsApi) -> None:
-    given = value.mapping()
-    if bool(api.certificate) != bool(api.key):
-        value.complain("has one of certificate and key without the other; give both, or none")
+    given = {key for key, inner in value.mapping().items() if inner.node.value}
+    for one, other in (("certificate", "key"), ("peers", "peer_key")):
+        if (one in given) != (other in given):
+            value.complain(f"has one of {one} and {other} without the other; give both, or none")
     if api.client_names and not api.client_ca:
-        given["client_names"].complain("goes with client_ca; without that the cluster says both")
+        value.mapping()["client_names"].complain("goes with client_ca; without that the cluster says both")
 
 
 def _services(value: Value, services: Collection[str]) -> dict[str, Described]:
@@ -57,7 +61,7 @@ def _services(value: Value, services: Collection[str]) -> dict[str, Described]:
         if name not in services:
             inner.complain(f"there is no service {quoted(name)}; {suggest(name, services)}")
         readers = {
-            "object": lambda one: _checked(one, parse_object),
+            "object": lambda one: _checked(one, lambda text: parse_object(text) if text else None),
             "pods": _by_text,
             "labels": _by_text,
         }
@@ -73,8 +77,6 @@ def _by_text(value: Value) -> dict[str, str]:
 
 
 def _texts(value: Value, parse: Callable[[str], str]) -> tuple[str, ...] | None:
-    if value.is_list and not value.items():
-        value.complain("is empty; list at least one")
     read = [_checked(item, parse) for item in (value.items() if value.is_list else [value])]
     found = tuple(text for text in read if text is not None)
     return found or None

@@ -20,6 +20,7 @@ from fairlead.autoscale.cluster import Account, Cluster
 from fairlead.autoscale.credentials import Credentials
 from fairlead.autoscale.objects import objects
 from fairlead.autoscale.pods import ConfiguredPods
+from fairlead.autoscale.replicas import Alone, Replicas, read_key
 from fairlead.autoscale.sampling import Sampler, Supervised
 from fairlead.autoscale.server import Server
 from fairlead.autoscale.settings import MetricsApi
@@ -47,7 +48,8 @@ class Autoscaling:
         self._window = Window(api.window_s)
         self._sampler = Sampler(supervised, self._window)
         self._known: tuple[Settings, Answers] | None = None
-        self._server = Server(self._answers, self._authorizer(api))
+        self._replicas = _replicas(api, self._window)
+        self._server = Server(self._answers, self._authorizer(api), self._tell if self._replicas else None)
 
     async def run(self, listening: socket.socket) -> None:
         """Serve on a listening socket until cancelled."""
@@ -64,6 +66,8 @@ class Autoscaling:
             await self._server.start(listening, self._credentials.context)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sampler.run())
+                if self._replicas is not None:
+                    group.create_task(self._replicas.run())
                 group.create_task(self._credentials.follow(self._server.secure, self._cluster))
 
     def _answers(self) -> Answers:
@@ -78,12 +82,31 @@ class Autoscaling:
         api = settings.metrics_api
         sources = {name: tuple(each.text for each in service.sources) for name, service in settings.services.items()}
         found = objects(sources, api.services)
-        return Answers(self._window, found, self._cluster or ConfiguredPods(found), api.hold_s)
+        views = self._replicas or Alone(self._window)
+        return Answers(views, found, self._cluster or ConfiguredPods(found), api.hold_s)
+
+    def _tell(self, target: str, header: str) -> tuple[bytes, str] | None:
+        """For another replica that asks."""
+        assert self._replicas is not None
+        self._sampler.take()
+        settings = self._settings()
+        described = settings.metrics_api.services
+        services = {name: described[name].concurrency if name in described else 0.0 for name in settings.services}
+        return self._replicas.answer(target, header, services)
 
     def _authorizer(self, api: MetricsApi) -> Authorizer:
         if api.authorization == "none" or self._cluster is None:
             return Everybody()
         return Remembered(self._cluster, time.monotonic)
+
+
+def _replicas(api: MetricsApi, window: Window) -> Replicas | None:
+    if api.peers is None:
+        return None
+    try:
+        return Replicas(window, api.peers, read_key(api.peer_key), api.window_s)
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"metrics_api.peer_key: {error}"]) from error
 
 
 def _check(api: MetricsApi, account: Account | None) -> None:

@@ -2,7 +2,7 @@
 
 Owns the listening socket and the certificate that is shown now. Answers GET only, and so can change nothing. Invariant:
 no figure leaves for a caller whose certificate the trusted authority did not sign, or whose user may not read it; what
-is answered without a certificate are the probes.
+is answered without a certificate are the probes, and other replicas that have the key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final, final
 
 from aiohttp import web
 
-from fairlead.autoscale import callers, documents, failures
+from fairlead.autoscale import callers, documents, failures, peers
 from fairlead.autoscale.access import Authorizer
 from fairlead.autoscale.answers import Answers
 from fairlead.autoscale.callers import Trust
@@ -33,12 +33,17 @@ _STOP_S: Final = 1.0  # for replies that are being written when the server stops
 _NOWHERE: Final = "404 page not found\n"
 
 
+# What to tell a peer that asks for a target with a signature: a body and its signature, or None for a stranger.
+Tell = Callable[[str, str], tuple[bytes, str] | None]
+
+
 @final
 class Server:
     """`answers` gives those of the configuration in force. `secure` is called before `start`, and again at any time."""
 
-    def __init__(self, answers: Callable[[], Answers], authorizer: Authorizer) -> None:
+    def __init__(self, answers: Callable[[], Answers], authorizer: Authorizer, tell: Tell | None = None) -> None:
         self._answers = answers
+        self._tell = tell
         self._authorizer = authorizer
         self._trust = Trust(ca="")
         self._context: ssl.SSLContext | None = None
@@ -83,6 +88,8 @@ class Server:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.raw_path in _PROBES:
             return web.Response(text="ok")
+        if request.raw_path in (peers.PATH, peers.WITH_ENDPOINTS) and self._tell is not None:
+            return self._to_peer(request, self._tell)
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         user = callers.caller(certificate, request.headers.items(), self._trust)
@@ -104,6 +111,12 @@ class Server:
         if not documents.is_acceptable(accept):
             raise failures.not_acceptable()
         return await self._document(asked, accept)
+
+    def _to_peer(self, request: web.BaseRequest, tell: Tell) -> web.StreamResponse:
+        told = tell(request.raw_path, request.headers.get(peers.HEADER, ""))
+        if told is None:
+            raise failures.unauthorized()
+        return web.Response(body=told[0], headers={"Content-Type": JSON, peers.HEADER: told[1]})
 
     async def _document(self, asked: Documents | Values, accept: str) -> web.StreamResponse:
         if isinstance(asked, Values):

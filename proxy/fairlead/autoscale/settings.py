@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, final
 
+from fairlead.discovery import Source
+
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -82,6 +84,14 @@ class MetricsApi:
     authorization: Literal["cluster", "none"] = field(
         default="cluster", metadata={"doc": "ask the cluster whether a user may (cached 10 s), or let every user in"}
     )
+    peers: Source | None = field(
+        default=None,
+        metadata={
+            "doc": "the metrics API of all replicas, as a source of endpoints such as `k8s://NAMESPACE/SERVICE:https`: "
+            "any of them then answers for all"
+        },
+    )
+    peer_key: str = field(default="", metadata={"doc": "file with the key that they share, 16 bytes or more"})
     services: Mapping[str, Described] = field(
         default_factory=dict[str, Described], metadata={"doc": "more about services of this file, by name"}
     )
