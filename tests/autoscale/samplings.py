@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.autoscale.samples import sample
+from fairlead.autoscale.samples import Looks, sample
 from fairlead.autoscale.window import Window
 from fairlead.model import Endpoint, Service, Snapshot
 from fairlead.observe.totals import ServiceTotals, Totals
@@ -22,6 +22,7 @@ class Traffic:
         self.name = name
         self.addresses = list(addresses)
         self.now = 0
+        self.looks = Looks()
         self.requests: dict[tuple[str, str, str], int] = {}
         self.latencies: list[int] = []
         self.in_flight: dict[str, int] = {}
@@ -44,4 +45,5 @@ class Traffic:
             self.now += 1
             totals = Totals(services={self.name: self.totals()})
             snapshot = Snapshot(services={self.name: self.service()})
-            self.window.add(sample(totals, snapshot, START + self.now, float(self.now)))
+            self.looks.look(totals)
+            self.window.add(sample(totals, snapshot, self.looks, START + self.now, float(self.now)))

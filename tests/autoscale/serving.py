@@ -109,10 +109,10 @@ def _traffic(now: float) -> Window:
     window = Window(30.0)
     for second in range(31):
         requests = 200 * second
-        each = Tally(requests // 3, requests // 60, 4)
-        total = Tally(requests, requests // 20, 12)
+        each = Tally(requests // 3, requests // 60, 4 * second)
+        total = Tally(requests, requests // 20, 12 * second)
         counts = {200: requests // 2, 220: requests // 2}
         endpoints = {f"{address}:8080": each for address in PODS.values()}
         sample = ServiceSample(total=total, counts=counts, sum_us=requests * 60_000, ready=3, endpoints=endpoints)
-        window.add(Sample(now - 30 + second, float(second), {"shop": sample}))
+        window.add(Sample(now - 30 + second, float(second), second, {"shop": sample}))
     return window

@@ -205,7 +205,8 @@ def together(*traffics: Traffic) -> None:
     first.now += 1
     totals = Totals(services={each.name: each.totals() for each in traffics})
     snapshot = Snapshot(services={each.name: each.service() for each in traffics})
-    first.window.add(sample(totals, snapshot, START + first.now, float(first.now)))
+    first.looks.look(totals)
+    first.window.add(sample(totals, snapshot, first.looks, START + first.now, float(first.now)))
 
 
 def test_objects_are_named_by_their_sources_and_by_the_file_first() -> None:

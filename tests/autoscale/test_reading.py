@@ -103,6 +103,7 @@ def test_what_is_in_effect_can_be_shown_and_read_again(text: str) -> None:
         ("{services: {shpo: {}}}", "metrics_api.services.shpo: there is no service 'shpo'; did you mean 'shop'?"),
         ("{services: {shop: {object: my-app}}}", "object: is 'my-app', and must be NAMESPACE/SERVICE"),
         ("{services: {shop: {concurrency: -1}}}", "concurrency: is -1, and must be from 0"),
+        ("{services: {shop: {concurrency: 0.001}}}", "concurrency: is 0.001, and must be at least 0.01"),
         ("{services: {shop: {pods: [a]}}}", "pods: is a list, and must be a mapping"),
         ("{bind: 0.0.0.0:8080}", "metrics_api: listens on 0.0.0.0:8080, as another does"),
         ("{bind: 127.0.0.1:9900}", "metrics_api: listens on 127.0.0.1:9900, as another does"),

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import aiohttp
-import fairlead
 import pytest
 import pytest_asyncio
 from fairlead.control.sockets import open_listening
@@ -251,11 +250,3 @@ async def test_the_page_is_whole_in_one_document_and_only_that_may_run(client: C
     assert "innerHTML" not in document.texts["script"]
     assert set(re.findall(r'get\("([a-z]+)"\)', document.texts["script"])) <= document.ids
     assert set(re.findall(r'read\("(/[a-z0-9/]+)', document.texts["script"])) <= set(PATHS)
-
-
-def test_only_what_needs_it_imports_aiohttp() -> None:
-    sources = Path(fairlead.__file__).parent.rglob("*.py")
-    importing = [
-        path.name for path in sources if re.search(r"^\s*(import|from) aiohttp", path.read_text(), re.MULTILINE)
-    ]
-    assert sorted(importing) == ["admin.py", "api.py"]

@@ -3,16 +3,16 @@
 Pure. Owns the definitions: docs/autoscaling.md says the same in prose. Invariant: a figure is finite; what has no value
 without traffic (a quantile, a ratio) is None, never NaN.
 
-Requests in flight are the mean of what was seen at each sample, which is right for requests of any length. Saturation
-takes Little's law instead, rate times mean latency, because it does not scatter: of 4 requests in flight, 30 samples
+Requests in flight are the mean of what was seen once a second, which is right for requests of any length. Saturation
+takes Little's law instead, rate times mean latency, because it does not scatter: of 4 requests in flight, 30 looks
 know the mean to 9 %, and an autoscaler acts on 10 %. For requests that last longer than a tenth of the window the law
-is late, and the samples serve there, too.
+is late, and the looks serve there, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from fairlead.autoscale.samples import ServiceSample, Tally
@@ -41,40 +41,37 @@ class Figures:
         return self.requests > 0
 
 
-def of_service(samples: Sequence[tuple[float, float, ServiceSample]], concurrency: float) -> Figures:
-    """Of (at, clock, sample) in their order, at least two. `concurrency` is what one endpoint can do, 0 if unknown."""
-    (_, begin, first), (at, end, last) = samples[0], samples[-1]
-    requests = growth(first.total.requests, last.total.requests)
-    in_flight = sum(each.total.in_flight for _, _, each in samples) / len(samples)
+@final
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From one sample to a later one: how long, ending when (Unix time), and how many looks at what was in flight."""
+
+    at: float
+    length_s: float
+    looks: int
+
+
+def of_service(span: Span, first: ServiceSample, last: ServiceSample, concurrency: float) -> Figures:
+    """`concurrency` is what one endpoint can do, 0 if unknown."""
+    ends = of_endpoint(span, first.total, last.total, last.ready * concurrency)
     counts = _histogram_growth(first.counts, last.counts)
     spent_s = growth(first.sum_us, last.sum_us) / 1_000_000
-    return Figures(
-        at=at,
-        window_s=end - begin,
-        requests=requests,
-        errors=growth(first.total.errors, last.total.errors),
-        rate=requests / (end - begin),
-        in_flight=in_flight,
-        busy=_busy(sum(counts.values()), spent_s, end - begin, in_flight),
-        counts=counts,
-        capacity=last.ready * concurrency,
-    )
+    return replace(ends, busy=_busy(sum(counts.values()), spent_s, span.length_s, ends.in_flight), counts=counts)
 
 
-def of_endpoint(samples: Sequence[tuple[float, float, Tally]], concurrency: float) -> Figures:
+def of_endpoint(span: Span, first: Tally, last: Tally, capacity: float) -> Figures:
     """The same of one endpoint, which has no histogram of its own."""
-    (_, begin, first), (at, end, last) = samples[0], samples[-1]
     requests = growth(first.requests, last.requests)
-    in_flight = sum(each.in_flight for _, _, each in samples) / len(samples)
+    in_flight = growth(first.seen, last.seen) / span.looks if span.looks else 0.0
     return Figures(
-        at=at,
-        window_s=end - begin,
+        at=span.at,
+        window_s=span.length_s,
         requests=requests,
         errors=growth(first.errors, last.errors),
-        rate=requests / (end - begin),
+        rate=requests / span.length_s,
         in_flight=in_flight,
         busy=in_flight,
-        capacity=concurrency,
+        capacity=capacity,
     )
 
 

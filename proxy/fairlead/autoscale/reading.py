@@ -18,6 +18,7 @@ from fairlead.discovery.address import bind_address
 from fairlead.fields import build, read_group
 from fairlead.yaml_nodes import Value, quoted, suggest
 
+_LEAST: Final = 0.01  # requests at once: less is none
 _OFF: Final = ("", "off")
 _DNS_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
@@ -66,6 +67,8 @@ def _services(value: Value, services: Collection[str]) -> dict[str, Described]:
             "labels": _by_text,
         }
         described = build(Described, read_group(inner, Described, readers), name=name)
+        if described is not None and 0 < described.concurrency < _LEAST:
+            inner.mapping()["concurrency"].complain(f"is {described.concurrency:g}, and must be at least {_LEAST:g}")
         if described is not None:
             found[name] = described
     return found

@@ -1,7 +1,8 @@
 """What the supervisor's totals say at one moment, reduced to what figures are made of.
 
-Pure: a function of Totals and Snapshot. Holds nothing and keeps nothing per listener or code: a minute of samples of
-10,000 endpoints has to be small. Histograms are not copied, they are those of the totals.
+Everything in a sample only grows, what was seen in flight too: that is added up at each look. So a window is the
+difference of two samples, and those between need not be kept. Nothing is kept for each listener or code, and nothing of
+an endpoint that is gone.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from fairlead.observe.totals import ServiceTotals, Totals
 @final
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of one endpoint, or of a whole service: answered and failed since the start, in flight now."""
+    """Of one endpoint, or of a whole service, since the start: answered, failed, seen in flight at all looks."""
 
     requests: int = 0
     errors: int = 0
-    in_flight: int = 0
+    seen: int = 0
 
 
 @final
@@ -43,7 +44,36 @@ class Sample:
 
     at: float
     clock: float
+    looks: int  # at what is in flight, since the start
     services: Mapping[str, ServiceSample]
+
+
+@final
+class Looks:
+    """What was seen in flight each time that somebody looked, added up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.of_service: dict[str, int] = {}
+        self.of_endpoint: dict[str, dict[str, int]] = {}
+
+    def look(self, totals: Totals) -> None:
+        """Look once more."""
+        self.count += 1
+        for name, service in totals.services.items():
+            seen = self.of_endpoint.setdefault(name, {})
+            for address, in_flight in service.in_flight.items():
+                if in_flight:
+                    seen[address] = seen.get(address, 0) + in_flight
+            self.of_service[name] = self.of_service.get(name, 0) + sum(service.in_flight.values())
+
+    def keep(self, service: Service) -> None:
+        """Forget the endpoints that the service does not have any more."""
+        seen = self.of_endpoint.get(service.name)
+        if seen:
+            present = {endpoint.address for endpoint in service.endpoints}
+            for address in seen.keys() - present:
+                del seen[address]
 
 
 def is_error(code: str) -> bool:
@@ -51,16 +81,16 @@ def is_error(code: str) -> bool:
     return len(code) == 3 and code[0] == "5"
 
 
-def sample(totals: Totals, snapshot: Snapshot, at: float, clock: float) -> Sample:
+def sample(totals: Totals, snapshot: Snapshot, looks: Looks, at: float, clock: float) -> Sample:
     """The services of the snapshot; one that nobody has asked for yet has counted nothing."""
-    services = {
-        name: _service(service, totals.services.get(name, ServiceTotals()))
-        for name, service in snapshot.services.items()
-    }
-    return Sample(at, clock, services)
+    services = {}
+    for name, service in snapshot.services.items():
+        looks.keep(service)
+        services[name] = _service(service, totals.services.get(name, ServiceTotals()), looks)
+    return Sample(at, clock, looks.count, services)
 
 
-def _service(service: Service, totals: ServiceTotals) -> ServiceSample:
+def _service(service: Service, totals: ServiceTotals, looks: Looks) -> ServiceSample:
     requests: dict[str, int] = {}
     errors: dict[str, int] = {}
     for (_, address, code), count in totals.requests.items():
@@ -68,17 +98,18 @@ def _service(service: Service, totals: ServiceTotals) -> ServiceSample:
         if is_error(code):
             errors[address] = errors.get(address, 0) + count
     forgotten = totals.forgotten
+    seen = looks.of_endpoint.get(service.name, {})
     return ServiceSample(
         total=Tally(
             sum(requests.values()) + sum(forgotten.values()),
             sum(errors.values()) + sum(count for code, count in forgotten.items() if is_error(code)),
-            sum(totals.in_flight.values()),
+            looks.of_service.get(service.name, 0),
         ),
         counts=totals.duration.counts,
         sum_us=totals.duration.sum_us,
         ready=sum(endpoint.state is State.READY for endpoint in service.endpoints),
         endpoints={
-            address: Tally(requests.get(address, 0), errors.get(address, 0), totals.in_flight.get(address, 0))
+            address: Tally(requests.get(address, 0), errors.get(address, 0), seen.get(address, 0))
             for address in (endpoint.address for endpoint in service.endpoints)
         },
     )

@@ -1,4 +1,4 @@
-"""When the supervisor's totals are looked at: once in a step, and again when somebody asks, if there is anything new.
+"""When the supervisor's totals are looked at: once a second, and when somebody asks, if there is anything new.
 
 Owns the one place where clocks are read. Never asks the workers: they report once a second by themselves, and a figure
 of 30 seconds does not get better by being a second younger.
@@ -10,13 +10,12 @@ import asyncio
 import time
 from typing import Final, Protocol, final
 
-from fairlead.autoscale.samples import sample
-from fairlead.autoscale.window import Window
+from fairlead.autoscale.samples import Looks, sample
+from fairlead.autoscale.window import STEPS, Window
 from fairlead.model import Snapshot
 from fairlead.observe.totals import Totals
 
-_SAMPLES: Final = 30  # in a window; more would only cost memory
-_SHORTEST_S: Final = 1.0  # how often workers report
+_LOOK_S: Final = 1.0  # how often workers report
 
 
 class Supervised(Protocol):
@@ -38,17 +37,32 @@ class Sampler:
     def __init__(self, supervised: Supervised, window: Window) -> None:
         self._supervised = supervised
         self._window = window
+        self._looks = Looks()
+        self._looked = 0.0
         self._taken = 0.0
 
     async def run(self) -> None:
+        """Look once a second at what is in flight, which is cheap, and a few times in a window at everything."""
         while True:
-            self.take()
-            await asyncio.sleep(max(self._window.length_s / _SAMPLES, _SHORTEST_S))
+            self._look()
+            if self._looked - self._taken >= self._window.length_s / STEPS:
+                self.take()
+            await asyncio.sleep(_LOOK_S)
 
     def take(self) -> None:
         """Take a sample, if a worker has reported since the last."""
+        totals = self._look() or self._supervised.totals()
         reported = self._supervised.reported
         if reported > self._taken:
             self._taken = reported
             at = time.time() - (time.monotonic() - reported)
-            self._window.add(sample(self._supervised.totals(), self._supervised.snapshot, at, reported))
+            self._window.add(sample(totals, self._supervised.snapshot, self._looks, at, reported))
+
+    def _look(self) -> Totals | None:
+        reported = self._supervised.reported
+        if reported <= self._looked:
+            return None
+        self._looked = reported
+        totals = self._supervised.totals()
+        self._looks.look(totals)
+        return totals
