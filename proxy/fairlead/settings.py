@@ -31,6 +31,10 @@ class ServiceSettings:
     weights: Literal["equal", "annotation", "cpu-request"] = field(
         default="equal", metadata={"doc": "of k8s:// endpoints, where their weights come from, see below"}
     )
+    objective_s: float = field(
+        default=0.0,
+        metadata={"doc": "within this a reply should be complete; an edge of the service's latency histogram. 0: none"},
+    )
     timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
 

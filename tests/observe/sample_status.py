@@ -80,6 +80,7 @@ STATUS = Status(
             SourceStatus(text="file:api.yaml", endpoints=0),
         ),
     },
+    objectives={"shop": 0.3},
     workers=(
         WorkerStatus(number=0, pid=100, version=7, started=1_700_000_000.0),
         WorkerStatus(number=1, pid=105, version=6, started=1_700_000_060.0, restarts=2),

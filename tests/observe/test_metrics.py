@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fairlead.model import Endpoint, Service, Snapshot
 from fairlead.observe.histogram import SIZE, upper_us
-from fairlead.observe.metrics import EDGES_S, METRICS, cumulative, render
+from fairlead.observe.metrics import EDGES_S, METRICS, cumulative, edges, render
 from fairlead.observe.samples import GONE_LIMIT
 from fairlead.observe.status import Status
 from fairlead.observe.totals import Durations, ServiceTotals, Totals
@@ -35,6 +35,7 @@ fairlead_request_duration_seconds histogram service
 fairlead_requests_in_flight gauge endpoint,service
 fairlead_requests_total counter code,endpoint,listener,service
 fairlead_retries_total counter reason,service
+fairlead_service_objective_seconds gauge service
 fairlead_snapshot_version gauge worker
 fairlead_source_stale_seconds gauge service
 fairlead_sources_failing gauge service
@@ -158,6 +159,20 @@ def test_a_refused_reload_shows() -> None:
 )
 def test_a_histogram_is_cumulative(le: str, count: int) -> None:
     assert value(STATUS, "fairlead_request_duration_seconds_bucket", service="shop", le=le) == count
+
+
+def test_the_objective_of_a_service_is_an_edge_of_its_histogram_and_a_metric() -> None:
+    """300 ms lie between the edges 250 and 500 ms: without it the share within the objective would be a guess."""
+    name = "fairlead_request_duration_seconds_bucket"
+    assert value(STATUS, name, service="shop", le="0.3") == 5
+    assert value(STATUS, name, service="cache", le="0.3") is None
+    assert value(STATUS, "fairlead_service_objective_seconds", service="shop") == 0.3
+    assert value(STATUS, "fairlead_service_objective_seconds", service="cache") is None
+
+
+@pytest.mark.parametrize("objective_s", [0.0, 0.25])
+def test_an_objective_that_is_none_or_an_edge_adds_none(objective_s: float) -> None:
+    assert edges(objective_s) == EDGES_S
 
 
 def test_a_histogram_has_the_exact_count_and_sum() -> None:

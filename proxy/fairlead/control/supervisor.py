@@ -293,6 +293,7 @@ class Supervisor:
             totals=self.totals(),
             addresses={name: self.sockets.address(name, bind) for name, bind in _binds(self.settings).items()},
             sources=self.services.status(),
+            objectives={name: each.objective_s for name, each in self.settings.services.items() if each.objective_s},
             workers=[self._worker_status(worker) for worker in self.workers],
             config=config.to_json(self.settings),
             config_path=str(self.path or ""),

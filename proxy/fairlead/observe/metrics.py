@@ -11,7 +11,7 @@ service may look a little slower than it is, and never faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -54,12 +54,17 @@ def is_openmetrics(accept: str) -> bool:
     return any(part.partition(";")[0].strip().lower() == _OPENMETRICS for part in accept.split(","))
 
 
-def cumulative(durations: Durations) -> list[int]:
-    """How many durations are known to be at most each of EDGES_S, and last how many there are."""
+def edges(objective_s: float) -> tuple[float, ...]:
+    """EDGES_S, and a service's objective among them: what is within it is then counted, and not interpolated."""
+    return tuple(sorted({*EDGES_S, objective_s})) if objective_s else EDGES_S
+
+
+def cumulative(durations: Durations, edges_s: Sequence[float] = EDGES_S) -> list[int]:
+    """How many durations are known to be at most each of the edges, and last how many there are."""
     buckets = sorted(durations.counts.items())
     counts = []
     seen = position = 0
-    for edge in EDGES_S:
+    for edge in edges_s:
         edge_us = round(edge * 1_000_000)
         while position < len(buckets) and upper_us(buckets[position][0]) <= edge_us:
             seen += buckets[position][1]
@@ -90,10 +95,12 @@ def _numbers(metric: Metric, status: Status) -> Family:
 
 def _histograms(metric: Metric, status: Status) -> Family:
     family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-    names = [*map(str, EDGES_S), "+Inf"]
     for labels, durations in metric.read(status):
         assert isinstance(durations, Durations), metric.name
-        family.add_metric(labels, list(zip(names, cumulative(durations), strict=True)), durations.sum_us / 1_000_000)
+        edges_s = edges(status.objectives.get(labels[0], 0.0))
+        names = [*map(str, edges_s), "+Inf"]
+        counts = cumulative(durations, edges_s)
+        family.add_metric(labels, list(zip(names, counts, strict=True)), durations.sum_us / 1_000_000)
     return family
 
 
@@ -125,6 +132,13 @@ METRICS: Final = (
         "From the start of a request, or the accept of a TCP session, to its end.",
         ("service",),
         samples.request_durations,
+    ),
+    Metric(
+        "fairlead_service_objective_seconds",
+        "gauge",
+        "Within this a reply of the service should be complete, as configured; an edge of its histograms.",
+        ("service",),
+        samples.objectives,
     ),
     Metric(
         "fairlead_requests_in_flight",

@@ -41,6 +41,11 @@ def request_durations(status: Status) -> Histograms:
         yield (service,), totals.duration
 
 
+def objectives(status: Status) -> Samples:
+    for service, objective_s in status.objectives.items():
+        yield (service,), objective_s
+
+
 def requests_in_flight(status: Status) -> Samples:
     for service, totals in _services(status):
         counts = {**dict.fromkeys(_addresses(status, service), 0), **totals.in_flight}

@@ -73,6 +73,7 @@ class Status:
     totals: Totals = field(default_factory=Totals)
     addresses: Mapping[str, str] = field(default_factory=dict)  # listener -> what it is really bound to
     sources: Mapping[str, Sequence[SourceStatus]] = field(default_factory=dict)  # by service
+    objectives: Mapping[str, float] = field(default_factory=dict)  # seconds, of the services that have one
     workers: Sequence[WorkerStatus] = ()
     config: Mapping[str, Any] = field(default_factory=dict)  # the configuration in force, as JSON can carry it
     config_path: str = ""
