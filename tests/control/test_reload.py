@@ -13,6 +13,7 @@ import pytest
 from control.helpers import Control, Fake, until
 from control.stage import L4, LOCAL, WEB, Staged, found, settings
 from fairlead import config
+from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.control import supervisor as module
 from fairlead.errors import ConfigError
 from fairlead.observe.status import Phase
@@ -191,3 +192,16 @@ async def test_what_needs_a_restart_says_so(stage: Stage, loader: Loader, caplog
     await staged.supervisor.reload()
     assert "workers has changed from 1 to 5: that takes effect at the next start" in caplog.text
     assert len(staged.supervisor.workers) == 1
+
+
+async def test_what_the_metrics_api_says_of_services_needs_no_restart(
+    stage: Stage, loader: Loader, caplog: pytest.LogCaptureFixture
+) -> None:
+    staged = stage(settings(), FILE)
+    staged.publish("10.0.0.1:80")
+    loader.gives = replace(settings(), metrics_api=MetricsApi(services={"shop": Described(name="shop")}))
+    await staged.supervisor.reload()
+    assert "next start" not in caplog.text
+    loader.gives = replace(settings(), metrics_api=MetricsApi(window_s=60.0))
+    await staged.supervisor.reload()
+    assert "metrics_api has changed" in caplog.text

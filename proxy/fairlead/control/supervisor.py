@@ -200,10 +200,11 @@ class Supervisor:
         for name, old, new in (
             ("workers", self.settings.workers, settings.workers),
             ("admin.bind", self.settings.admin.bind, settings.admin.bind),
-            ("metrics_api", _begun(self.settings.metrics_api), _begun(settings.metrics_api)),
         ):
             if old != new:
                 _log.warning("%s has changed from %s to %s: that takes effect at the next start", name, old, new)
+        if _begun(self.settings.metrics_api) != _begun(settings.metrics_api):
+            _log.warning("metrics_api has changed: that takes effect at the next start")
 
     # Upwards: reports.
 
