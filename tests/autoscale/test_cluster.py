@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from autoscale.api_server import ApiServer, answers_of
+from autoscale.authority import Authority
 from autoscale.recorded import lines
 from fairlead.autoscale import cluster
 from fairlead.autoscale.callers import User
@@ -131,6 +132,19 @@ async def test_a_token_is_read_again_for_each_request(asked: Cluster, api: ApiSe
         await asked.trust()
     api.account.token.write_text("the-token")
     await asked.trust()
+
+
+async def test_another_authority_of_the_cluster_is_read_when_the_old_does_not_fit(
+    api: ApiServer, tmp_path: Path, strangers: Authority
+) -> None:
+    ca = tmp_path / "replaced.crt"
+    ca.write_bytes(strangers.ca.read_bytes())
+    asked = Cluster(Account(api.url, api.account.token, ca))
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        await asked.trust()
+    ca.write_bytes(api.account.ca.read_bytes())
+    assert (await asked.trust()).names == ("front-proxy-client",)
+    await asked.close()
 
 
 def test_a_pod_knows_its_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

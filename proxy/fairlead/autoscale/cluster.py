@@ -1,7 +1,8 @@
 """The few questions to the API server of the cluster that this Pod runs in: whom to trust, who may, which pods.
 
-Owns the session and the service account's files, which are read again for each request because the kubelet replaces
-them. Never follows a redirect and never retries: whoever asks gets `Unavailable` with the reason, and decides.
+Owns the session and the service account's files: the token is read again for each request, because the kubelet replaces
+it, the authority when it does not fit any more. Never follows a redirect and never retries: whoever asks gets
+`Unavailable` with the reason, and decides.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class Cluster:
                 answer = await response.json(content_type=None)
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            if isinstance(error, aiohttp.ClientSSLError):
+                await self.close()  # its authority may be another now: it is read again with the next request
             raise Unavailable(f"{what} could not be had: {type(error).__name__}: {error}") from error
         if not isinstance(answer, dict) or status not in (200, 201):
             message = str(answer.get("message", "") if isinstance(answer, dict) else "")[:_LONGEST]
