@@ -26,9 +26,12 @@ _MODULES: Final = (
     "wire.body",
     "balance.seam",
     "balance.least_request",
+    "balance.bounded_hash",
+    "balance.peak_ewma",
     "balance.random_choice",
     "balance.round_robin",
     "balance.weighted",
+    "balance.pool",
     "balance.from_file",
     "balance.__init__",
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fairlead.balance import Candidate, Picker
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("round-robin", "random", "weighted", "least-request")
+NAMES = ("round-robin", "random", "weighted", "least-request", "peak-ewma", "hash")
 FILES = ("docs/examples/shortest_queue.py:ShortestQueue",)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 both = pytest.mark.parametrize("mode", BOTH)
 every = pytest.mark.parametrize("name", NAMES + FILES)
 turns = pytest.mark.parametrize("name", ["round-robin", "weighted", *FILES])
-weighing = pytest.mark.parametrize("name", ["weighted", "least-request"])
+weighing = pytest.mark.parametrize("name", ["weighted", "least-request", "peak-ewma", "hash"])
+DRAWING = ("random", "least-request", "peak-ewma", "hash")  # the others take turns
+comparing = pytest.mark.parametrize("name", ["least-request", "peak-ewma", "hash", *FILES])
 thorough = settings(derandomize=True, deadline=None, max_examples=150)
 
 
@@ -113,7 +115,7 @@ def test_equal_endpoints_get_equal_parts_of_retries(mode: Mode, name: str) -> No
         counts[chosen.address] += 1
     assert dead.address not in counts
     spread = max(counts.values()) / min(counts.values())
-    assert spread < (1.3 if name in ("random", "least-request") else 2.1)  # those that take turns go on to the next
+    assert spread < (1.3 if name in DRAWING else 2.1)  # those that take turns go on to the next
 
 
 @both
@@ -313,7 +315,7 @@ def test_the_others_do_not_look_at_weights(mode: Mode, name: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("name", ["least-request", *FILES])
+@comparing
 def test_the_busier_of_two_gets_nothing(mode: Mode, name: str) -> None:
     idle, busy = endpoints(mode, 1, 1)
     busy.in_flight = 1
@@ -323,7 +325,7 @@ def test_the_busier_of_two_gets_nothing(mode: Mode, name: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("name", ["least-request", *FILES])
+@comparing
 def test_busy_is_what_is_in_flight_for_the_weight(mode: Mode, name: str) -> None:
     light, heavy = endpoints(mode, 1, 10)
     light.in_flight, heavy.in_flight = 1, 9
@@ -333,12 +335,13 @@ def test_busy_is_what_is_in_flight_for_the_weight(mode: Mode, name: str) -> None
 
 
 @both
-def test_least_request_compares_two_of_many(mode: Mode) -> None:
+@pytest.mark.parametrize("name", ["least-request", "peak-ewma", "hash"])
+def test_two_of_many_are_compared(mode: Mode, name: str) -> None:
     """The busiest of all gets nothing, the idlest twice its share and not everything."""
     given = endpoints(mode, *[1] * 10)
     for place, endpoint in enumerate(given):
         endpoint.in_flight = place
-    counts = Counter(picks(build(mode, "least-request", given, seed=3), 9000))
+    counts = Counter(picks(build(mode, name, given, seed=3), 9000))
     pairs_won = {f"e{place}": 9 - place for place in range(10)}  # of 45 pairs
     assert counts["e9"] == 0
     for address, won in pairs_won.items():
@@ -346,15 +349,17 @@ def test_least_request_compares_two_of_many(mode: Mode) -> None:
 
 
 @both
-def test_least_request_compares_among_the_untried(mode: Mode) -> None:
+@pytest.mark.parametrize("name", ["least-request", "peak-ewma", "hash"])
+def test_the_untried_are_compared(mode: Mode, name: str) -> None:
     dead, idle, busy = endpoints(mode, 1, 1, 1)
     busy.in_flight = 3
-    picker = build(mode, "least-request", [dead, idle, busy])
+    picker = build(mode, name, [dead, idle, busy])
     assert {picker.pick(0, [dead]) for _ in range(200)} == {idle}
 
 
 @both
-def test_least_request_levels_queues_that_random_does_not(mode: Mode) -> None:
+@pytest.mark.parametrize("levelling", ["least-request", "peak-ewma", "hash"])
+def test_queues_are_levelled_that_random_does_not_level(mode: Mode, levelling: str) -> None:
     def longest(name: str) -> int:
         given = endpoints(mode, *[1] * 50)
         picker = build(mode, name, given, seed=9)
@@ -364,7 +369,7 @@ def test_least_request_levels_queues_that_random_does_not(mode: Mode) -> None:
             chosen.in_flight += 1
         return max(endpoint.in_flight for endpoint in given)
 
-    assert longest("least-request") <= 13 < longest("random")
+    assert longest(levelling) <= 13 < longest("random")
 
 
 # Cost.
@@ -391,8 +396,8 @@ def test_a_retry_does_not_look_at_all_endpoints(mode: Mode, name: str) -> None:
         assert tried.asked <= 20
 
 
-def operations(picker: Picker) -> Iterator[int]:
-    """The bytecode instructions of each of many picks, interpreted."""
+def operations(picker: Picker, keys: Sequence[int] = (0,) * 300) -> Iterator[int]:
+    """The bytecode instructions of the picks for these keys, interpreted."""
     executed = 0
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:  # noqa: ANN401  what a trace function returns
@@ -401,12 +406,12 @@ def operations(picker: Picker) -> Iterator[int]:
         executed += event == "opcode"
         return trace
 
-    for _ in range(300):
+    for key in keys:
         executed = 0
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            picker.pick(0, None)
+            picker.pick(key, None)
         finally:
             sys.settrace(before)
         yield executed
@@ -421,3 +426,12 @@ def test_the_cost_of_a_pick_does_not_grow_with_the_endpoints(name: str, spread: 
     many = list(operations(build(INTERPRETED, name, given)))
     assert sum(many) <= 3 * few
     assert max(many) <= 2000
+
+
+def test_nor_does_that_of_a_pick_by_key() -> None:
+    keys = [INTERPRETED["balance.bounded_hash"].key_of(b"client %d" % number) for number in range(100)]
+    given = endpoints(INTERPRETED, *[1] * 10_000)
+    few = sum(operations(build(INTERPRETED, "hash", given[:10]), keys))
+    many = list(operations(build(INTERPRETED, "hash", given), keys))
+    assert sum(many) <= 1.5 * few
+    assert max(many) <= 2500

@@ -89,7 +89,7 @@ def test_a_path_is_relative_to_where_the_process_is_without_a_directory(
         (
             "rnd-robin",
             "",
-            "is no policy: use round-robin, random, weighted, least-request, or FILE.py:CLASS",
+            "is no policy: use round-robin, random, weighted, least-request, peak-ewma, hash, or FILE.py:CLASS",
         ),
         ("mine.py", "", "'mine.py' is no policy"),
         ("mine.py:", "", "'mine.py:' is no policy"),

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from fairlead.balance.bounded_hash import BoundedHash
 from fairlead.balance.from_file import load_file, pin
 from fairlead.balance.least_request import LeastRequest
+from fairlead.balance.peak_ewma import PeakEwma
 from fairlead.balance.random_choice import RandomChoice
 from fairlead.balance.round_robin import RoundRobin
 from fairlead.balance.seam import Candidate, Picker, Policy
@@ -20,6 +22,8 @@ POLICIES: Final[Mapping[str, Policy]] = {
     "random": RandomChoice,
     "weighted": Weighted,
     "least-request": LeastRequest,
+    "peak-ewma": PeakEwma,
+    "hash": BoundedHash,
 }
 
 

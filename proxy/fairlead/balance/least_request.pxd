@@ -14,6 +14,7 @@ cdef class LeastRequest(Picker):
 
     @cython.locals(first=Candidate, second=Candidate)
     cpdef Candidate pick(self, uint64_t key, object tried)
+    cdef bint _is_better(self, Candidate one, Candidate other) except -1
     @cython.locals(i=uint64_t, endpoint=Candidate)
     cdef Candidate _draw(self, Candidate other, object tried)
     @cython.locals(size=Py_ssize_t, start=Py_ssize_t, i=Py_ssize_t, endpoint=Candidate)

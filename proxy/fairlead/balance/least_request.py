@@ -42,7 +42,11 @@ class LeastRequest(Picker):
         second = self._draw(first, tried)
         if second is None:
             return first
-        return second if second.in_flight * first.weight < first.in_flight * second.weight else first
+        return second if self._is_better(second, first) else first
+
+    def _is_better(self, one: Candidate, other: Candidate) -> bool:
+        """Whether `one` is to be taken and not `other`. Equals are not, so that the weights decide among them."""
+        return one.in_flight * other.weight < other.in_flight * one.weight
 
     def _draw(self, other: Candidate | None, tried: Collection[Candidate] | None) -> Candidate | None:
         """An endpoint that is neither `other` nor one of `tried`."""

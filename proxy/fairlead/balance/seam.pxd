@@ -10,9 +10,17 @@ cdef class Candidate:
     cdef public str address
     cdef public int weight
     cdef public int64_t in_flight
+    cdef public double latency_us
+    cdef public int64_t latency_at
+    cdef public int64_t silent_since
+    cdef public int64_t since
+    cdef public double credit
 
 
 cdef class Picker:
+    cdef public int64_t now
+    cdef public double allowed
+
     cpdef Candidate pick(self, uint64_t key, object tried)
 
 

@@ -16,19 +16,37 @@ _MULTIPLIER = 0x2545F4914F6CDD1D
 
 
 class Candidate:
-    """An endpoint as a policy sees it: `weight` from 1 to 65535, `in_flight` requests of this worker."""
+    """An endpoint as a policy sees it: `weight` from 1 to 65535, `in_flight` requests of this worker.
+
+    `latency_us` is how long its replies take, of which peaks count more, as it was at `latency_at` (0: nothing is
+    known); `silent_since` is when it answered last, or got a request while it had none. `since` is when it began to
+    serve, and `credit` what it is owed while that is not long ago. Pools keep all of them.
+    """
 
     def __init__(self, address: str, weight: int = 1) -> None:
         self.address = address
         self.weight = weight
         self.in_flight = 0
+        self.latency_us = 0.0
+        self.latency_at = 0
+        self.silent_since = 0
+        self.since = 0
+        self.credit = 0.0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address} weight {self.weight}>"
 
 
 class Picker:
-    """Chooses an endpoint for each request."""
+    """Chooses an endpoint for each request.
+
+    Two things are told before each pick, for those that look at them: `now`, in microseconds of the monotonic clock,
+    and `allowed`, how many requests all endpoints together may have in flight before any of them has too many (0: any
+    number).
+    """
+
+    now: int
+    allowed: float
 
     def pick(self, key: int, tried: Collection[Candidate] | None) -> Candidate | None:
         """An endpoint, none of `tried`, or None when there is none left. `key` is a hash of what must stay together."""

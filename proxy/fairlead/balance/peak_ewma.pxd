@@ -1,0 +1,25 @@
+cimport cython
+from libc.stdint cimport int64_t
+
+from fairlead.balance.least_request cimport LeastRequest
+from fairlead.balance.seam cimport Candidate, Picker
+
+cdef double _DECAY_US
+cdef double _FAILURE_US
+
+
+cdef class PeakEwma(LeastRequest):
+    cdef double _mean_weight
+
+    @cython.locals(one_us=double, other_us=double)
+    cdef bint _is_better(self, Candidate one, Candidate other) except -1
+    cdef double _crowd(self, Candidate endpoint) except -1
+
+
+@cython.locals(us=double, silent=double)
+cdef double _expected(Candidate endpoint, int64_t now) except -1
+@cython.locals(kept=double, estimate=double)
+cpdef object observe(Candidate endpoint, int64_t now, int64_t took_us)
+@cython.locals(kept=double)
+cpdef object observe_failure(Candidate endpoint, int64_t now, int64_t took_us)
+cdef double _kept(Candidate endpoint, int64_t now) except -1

@@ -1,0 +1,85 @@
+"""peak-ewma: of two distinct endpoints chosen at random, the one that will probably answer first.
+
+Owns the estimate of how long an endpoint's replies take: how a reply moves it and how a pick reads it. The rule is
+Finagle's and Linkerd's: a reply slower than the estimate replaces it at once, faster ones pull it down over ten
+seconds, and so does silence, so that an endpoint that was slow is tried again. What is compared is the estimate times
+the requests in flight and one. Ours, each because the rule has been seen to go wrong without it:
+
+- A failure counts as a reply that took five seconds, averaged and not as a peak: an endpoint that fails fast does not
+  look fast, and one that fails once in a hundred loses a part of its share and not all of it.
+- An endpoint that nothing is known of counts as fast as the other of the pair. Linkerd's 30 ms starves it among fast
+  ones and floods it among slow ones.
+- While requests are in flight and none is answered, the estimate is at least as long as that has lasted: one that hangs
+  is noticed without a single reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.fairlead.balance.least_request import LeastRequest
+    from cython.cimports.fairlead.balance.seam import Candidate, Picker
+    from cython.cimports.libc.math import exp
+else:
+    from math import exp
+
+    from fairlead.balance.least_request import LeastRequest
+    from fairlead.balance.seam import Candidate, Picker
+
+_DECAY_US = 10e6  # after this long an estimate counts for 1/e
+_FAILURE_US = 5e6  # what a failed reply counts as, at least
+
+
+class PeakEwma(LeastRequest):
+    """See the module. Drawn in proportion to the weights; requests in flight count for the weight of their endpoint."""
+
+    def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
+        LeastRequest.__init__(self, endpoints, previous, seed)
+        self.now = 0
+        self._mean_weight = sum(endpoint.weight for endpoint in endpoints) / max(len(endpoints), 1)
+
+    def _is_better(self, one: Candidate, other: Candidate) -> bool:
+        """Whether `one` will probably answer before `other`."""
+        one_us = _expected(one, self.now)
+        other_us = _expected(other, self.now)
+        if one.latency_us == 0:
+            one_us = max(one_us, other_us)
+        if other.latency_us == 0:
+            other_us = max(one_us, other_us)
+        one_us = max(one_us, 1.0)
+        other_us = max(other_us, 1.0)
+        return one_us * self._crowd(one) < other_us * self._crowd(other)
+
+    def _crowd(self, endpoint: Candidate) -> float:
+        """The requests in flight for its weight, and one: what is to come is not lighter on a heavy endpoint."""
+        return endpoint.in_flight * self._mean_weight / endpoint.weight + 1
+
+
+def _expected(endpoint: Candidate, now: int) -> float:
+    """How long a reply will take; 0 when nothing is known and nothing is waited for."""
+    us = endpoint.latency_us * _kept(endpoint, now)
+    silent = now - endpoint.silent_since
+    return silent if endpoint.in_flight > 0 and silent > us else us
+
+
+def observe(endpoint: Candidate, now: int, took_us: int) -> None:
+    """A reply that took so long."""
+    kept = _kept(endpoint, now)
+    estimate = endpoint.latency_us * kept
+    endpoint.latency_us = max(took_us, 1) if took_us >= estimate else estimate + took_us * (1 - kept)
+    endpoint.latency_at = now
+
+
+def observe_failure(endpoint: Candidate, now: int, took_us: int) -> None:
+    """No reply, or one that says that the endpoint has failed, after so long."""
+    kept = _kept(endpoint, now)
+    endpoint.latency_us = max(took_us, endpoint.latency_us * kept + _FAILURE_US * (1 - kept), 1)
+    endpoint.latency_at = now
+
+
+def _kept(endpoint: Candidate, now: int) -> float:
+    """What of the estimate still counts."""
+    return exp((endpoint.latency_at - now) / _DECAY_US) if endpoint.latency_us else 0.0

@@ -1,0 +1,35 @@
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+from fairlead.balance.seam cimport Candidate, Picker, Prng
+
+cdef int _TRIES
+cdef double _FLOOR
+cdef double _ONE
+cdef int _CREDITS
+
+
+cdef class Pool:
+    cdef public Picker picker
+    cdef public int64_t in_flight
+    cdef public double max_load
+    cdef Prng _prng
+    cdef set _members
+    cdef int64_t _slow_start_us
+    cdef int64_t _eldest
+    cdef int64_t _warm_at
+
+    @cython.locals(endpoint=Candidate, youngest=int64_t)
+    cpdef object swap(self, Picker picker, object endpoints, int64_t now, int64_t slow_start_us)
+    @cython.locals(picker=Picker)
+    cpdef Candidate pick(self, uint64_t key, list tried, int64_t now)
+    @cython.locals(picker=Picker, chosen=Candidate, warmth=double)
+    cdef Candidate _pick_by_turns(self, list tried, int64_t now)
+    @cython.locals(picker=Picker, chosen=Candidate, first=Candidate, place=uint64_t)
+    cdef Candidate _pick_by_key(self, uint64_t key, list tried, int64_t now)
+    cdef double _warmth(self, Candidate endpoint, int64_t now) except -1
+    @cython.locals(part=double)
+    cdef double _ramp(self, int64_t served_us) except -1
+    cpdef object begin(self, Candidate endpoint, int64_t now)
+    cpdef object end(self, Candidate endpoint)
+    cpdef object answered(self, Candidate endpoint, int64_t now, int64_t took_us, bint is_failure)
