@@ -24,6 +24,7 @@ _MODULES: Final = (
     "wire.http1",
     "wire.forwarded",
     "wire.body",
+    "wire.lookup",
     "balance.seam",
     "balance.least_request",
     "balance.bounded_hash",

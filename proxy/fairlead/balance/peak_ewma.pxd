@@ -20,6 +20,7 @@ cdef class PeakEwma(LeastRequest):
 cdef double _expected(Candidate endpoint, int64_t now) except -1
 @cython.locals(kept=double, estimate=double)
 cpdef object observe(Candidate endpoint, int64_t now, int64_t took_us)
+cpdef object observe_patience(Candidate endpoint, int64_t now, int64_t waited_us)
 @cython.locals(kept=double)
 cpdef object observe_failure(Candidate endpoint, int64_t now, int64_t took_us)
 cdef double _kept(Candidate endpoint, int64_t now) except -1

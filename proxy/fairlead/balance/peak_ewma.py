@@ -61,8 +61,8 @@ class PeakEwma(LeastRequest):
 def _expected(endpoint: Candidate, now: int) -> float:
     """How long a reply will take; 0 when nothing is known and nothing is waited for."""
     us = endpoint.latency_us * _kept(endpoint, now)
-    silent = now - endpoint.silent_since
-    return silent if endpoint.in_flight > 0 and silent > us else us
+    silent = now - endpoint.silent_since if endpoint.silent_since else 0
+    return silent if silent > us else us
 
 
 def observe(endpoint: Candidate, now: int, took_us: int) -> None:
@@ -71,6 +71,12 @@ def observe(endpoint: Candidate, now: int, took_us: int) -> None:
     estimate = endpoint.latency_us * kept
     endpoint.latency_us = max(took_us, 1) if took_us >= estimate else estimate + took_us * (1 - kept)
     endpoint.latency_at = now
+
+
+def observe_patience(endpoint: Candidate, now: int, waited_us: int) -> None:
+    """Nobody waits for the reply any longer: it would have taken at least so long."""
+    if waited_us > endpoint.latency_us * _kept(endpoint, now):
+        observe(endpoint, now, waited_us)
 
 
 def observe_failure(endpoint: Candidate, now: int, took_us: int) -> None:

@@ -33,3 +33,4 @@ cdef class Pool:
     cpdef object begin(self, Candidate endpoint, int64_t now)
     cpdef object end(self, Candidate endpoint)
     cpdef object answered(self, Candidate endpoint, int64_t now, int64_t took_us, bint is_failure)
+    cpdef object given_up(self, Candidate endpoint, int64_t now, int64_t waited_us)

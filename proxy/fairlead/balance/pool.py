@@ -24,11 +24,11 @@ import cython
 
 if cython.compiled:
     from cython.cimports.fairlead.balance.bounded_hash import key_of, mixed
-    from cython.cimports.fairlead.balance.peak_ewma import observe, observe_failure
+    from cython.cimports.fairlead.balance.peak_ewma import observe, observe_failure, observe_patience
     from cython.cimports.fairlead.balance.seam import Candidate, Picker, Prng
 else:
     from fairlead.balance.bounded_hash import key_of, mixed
-    from fairlead.balance.peak_ewma import observe, observe_failure
+    from fairlead.balance.peak_ewma import observe, observe_failure, observe_patience
     from fairlead.balance.seam import Candidate, Picker, Prng
 
 _TRIES = 16  # picks that a slow start may turn down before one is kept whatever it is
@@ -123,13 +123,15 @@ class Pool:
         """A request goes to this endpoint."""
         self.in_flight += 1
         endpoint.in_flight += 1
-        if endpoint.in_flight == 1:
+        if endpoint.silent_since == 0:
             endpoint.silent_since = now
 
     def end(self, endpoint: Candidate) -> None:
         """The endpoint no longer has the request."""
         self.in_flight -= 1
         endpoint.in_flight -= 1
+        if endpoint.in_flight == 0:
+            endpoint.silent_since = 0
 
     def answered(self, endpoint: Candidate, now: int, took_us: int, is_failure: bool) -> None:
         """The endpoint has replied to a request, or has failed to, so long after it got the request."""
@@ -138,3 +140,7 @@ class Pool:
             observe_failure(endpoint, now, took_us)
         else:
             observe(endpoint, now, took_us)
+
+    def given_up(self, endpoint: Candidate, now: int, waited_us: int) -> None:
+        """The client has gone before the endpoint replied."""
+        observe_patience(endpoint, now, waited_us)

@@ -19,8 +19,8 @@ class Candidate:
     """An endpoint as a policy sees it: `weight` from 1 to 65535, `in_flight` requests of this worker.
 
     `latency_us` is how long its replies take, of which peaks count more, as it was at `latency_at` (0: nothing is
-    known); `silent_since` is when it answered last, or got a request while it had none. `since` is when it began to
-    serve, and `credit` what it is owed while that is not long ago. Pools keep all of them.
+    known); `silent_since` is when it answered last, or got a request while none was waited for (0: none is). `since` is
+    when it began to serve, and `credit` what it is owed while that is not long ago. Pools keep all of them.
     """
 
     def __init__(self, address: str, weight: int = 1) -> None:
