@@ -17,7 +17,16 @@ from fairlead.discovery.kubernetes.source import KubernetesSource
 from fairlead.discovery.kubernetes.weights import Weights
 from fairlead.discovery.static import StaticSource
 from fairlead.errors import ConfigError
-from fairlead.model import Listener, ListenerLimits, ListenerTimeouts, Protocol, Route, ServiceLimits, ServiceTimeouts
+from fairlead.model import (
+    Hash,
+    Listener,
+    ListenerLimits,
+    ListenerTimeouts,
+    Protocol,
+    Route,
+    ServiceLimits,
+    ServiceTimeouts,
+)
 from fairlead.settings import AccessLog, Admin, Drain, ServiceSettings, Settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -329,7 +338,7 @@ WRONG_SERVICES = {
         "4: services.a.endpoints[1]: [::1]:80 is listed twice; remove one, or give it a weight"
     ],
     "{endpoints: 10.0.0.1:80, balance: rond-robin}": [
-        "4: services.a.balance: 'rond-robin' is no policy: use round-robin, random, weighted, least-request, or "
+        "4: services.a.balance: 'rond-robin' is no policy: use round-robin, random, weighted, least-request, "
     ],
     "{endpoints: 10.0.0.1:80, balance: ./mine.py:Mine}": ["4: services.a.balance: there is no file /base/mine.py"],
     "{endpoints: 10.0.0.1:80, balance: []}": ["4: services.a.balance: is a list, and must be a text or a number"],
@@ -344,6 +353,31 @@ WRONG_SERVICES = {
     ],
     "{endpoints: 'dns://a:80', balance: weighted, weights: annotation}": [
         "4: services.a.weights: is for k8s:// endpoints, and there are none; give weights in endpoints"
+    "{endpoints: 10.0.0.1:80, balance: random, hash: {by: client-address}}": [
+        "4: services.a.hash: is for balance: hash, or for a policy of your own; add balance: hash"
+    ],
+    "{endpoints: 10.0.0.1:80, hash: {header: X-User}}": [
+        "4: services.a.hash: is for balance: hash, or for a policy of"
+    ],
+    "{endpoints: 10.0.0.1:80, balance: hash, hash: {by: client-adress}}": [
+        "4: services.a.hash.by: is 'client-adress', and must be client-address; or write header: NAME or cookie: NAME"
+    ],
+    "{endpoints: 10.0.0.1:80, balance: hash, hash: {header: X-User, cookie: sid}}": [
+        "4: services.a.hash: has header and cookie; keep one"
+    ],
+    "{endpoints: 10.0.0.1:80, balance: hash, hash: {header: 'X User', max_load: 1}}": [
+        "4: services.a.hash.header: is 'X User', and must be the name of a header field",
+        "4: services.a.hash.max_load: is 1, and must be from 1.05 to 100",
+    ],
+    "{endpoints: 10.0.0.1:80, balance: hash, hash: {header: X-Forwarded-For}}": [
+        "4: services.a.hash.header: is 'X-Forwarded-For', which says nothing about a client here; name another field"
+    ],
+    "{endpoints: 10.0.0.1:80, balance: hash, hash: {cookie: 'a;b'}, slow_start: -1}": [
+        "4: services.a.hash.cookie: is 'a;b', and must be the name of a cookie",
+        "4: services.a.slow_start: is -1, and must be from 0 to 31536000",
+    ],
+    "{endpoints: 10.0.0.1:80, balance: hash, hash: client-address}": [
+        "4: services.a.hash: is 'client-address', and must be a mapping"
     ],
     "{endpoints: 10.0.0.1:80, timeouts: {conect: 1}, limits: {max_idle: x}}": [
         "4: services.a.timeouts.conect: is unknown; did you mean 'connect'?",
@@ -359,6 +393,39 @@ def test_what_is_wrong_with_a_service(service: str) -> None:
     assert len(found) == len(expected), found
     for problem, start in zip(found, expected, strict=True):
         assert problem.startswith(f"f:{start}")
+
+
+def test_only_http_can_tell_a_header() -> None:
+    text = "listeners:\n  web: {bind: ':80', protocol: tcp, service: s}\nservices:\n  s:\n    endpoints: 10.0.0.1:1\n"
+    by = "    balance: hash\n    hash: {cookie: sid}\n"
+    expected = "f:7: services.s.hash: names what HTTP has, and listener web is tcp; write by: client-address"
+    assert problems(text + by) == [expected]
+    assert read(text.replace("tcp", "http") + by).services["s"].hash == Hash(by="", cookie="sid")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("hash: {by: client-address}", Hash()),
+        ("hash: {}", Hash()),
+        ("hash: null", None),
+        ("slow_start: 30s", None),
+        ("hash: {header: X-User, max_load: 1.5}", Hash(by="", header="X-User", max_load=1.5)),
+        ("hash: {cookie: sid}", Hash(by="", cookie="sid")),
+    ],
+)
+def test_what_is_hashed_is_read_and_read_again(given: str, found: Hash | None) -> None:
+    read_once = read(SMALL.replace("80}", f"80, balance: hash, {given}}}"))
+    assert read_once.services["shop"].hash == found
+    assert read_once.services["shop"].slow_start_s == (30 if "slow" in given else 0)
+    assert read(json.dumps(to_json(read_once))) == read_once
+
+
+def test_a_policy_of_ones_own_may_have_keys(tmp_path: Path) -> None:
+    text = "class Mine:\n    def __init__(self, endpoints, previous): ...\n    def pick(self, key, tried): ...\n"
+    (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "f.yaml").write_text(SMALL.replace("80}", "80, balance: ./mine.py:Mine, hash: {cookie: sid}}"))
+    assert load(tmp_path / "f.yaml").services["shop"].hash == Hash(by="", cookie="sid")
 
 
 def test_two_listeners_on_one_address() -> None:

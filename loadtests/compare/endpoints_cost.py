@@ -15,6 +15,7 @@ from fairlead import balance
 from fairlead.control.update import decode, encode
 from fairlead.dataplane.endpoint import LiveEndpoint
 from fairlead.dataplane.service import LiveService
+from fairlead.engine.reactor import monotonic_us
 from fairlead.model import Endpoint, Service, Update
 
 from loadtests.compare.upstream import loopback
@@ -47,7 +48,7 @@ def apply_ms(policy: str) -> float:
         spec = Service(name="many", balance=policy, endpoints=endpoints, version=version)
         message = encode(Update(version=version, services=(spec,)))
         begun = time.perf_counter()
-        service.apply(decode(json.loads(message)).services[0])
+        service.apply(decode(json.loads(message)).services[0], monotonic_us())
         slowest = max(slowest, time.perf_counter() - begun)
     return slowest * 1000
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, is_dataclass
 from enum import Enum
-from types import MappingProxyType
+from types import MappingProxyType, UnionType
 from typing import Any, Final, Literal, TypeVar, final, get_args, get_origin, get_type_hints
 
 from fairlead.model import AUTO
@@ -90,6 +90,8 @@ def members(group: type) -> tuple[Member, ...]:
 
 def _member(field: dataclasses.Field[Any], hint: object) -> Member:
     default = field.default if field.default_factory is MISSING else field.default_factory()
+    if isinstance(hint, UnionType):  # a group or None
+        hint = get_args(hint)[0]
     most = _MAX_SECONDS if field.name.endswith(_SECONDS) else _MAX_INT
     about = field.metadata
     return Member(

@@ -76,11 +76,31 @@ class ServiceLimits:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hash:
+    """What keeps requests together under `balance: hash`: one of `by`, `header` and `cookie`."""
+
+    by: str = field(default="client-address", metadata={"doc": "`client-address`, for TCP and HTTP"})
+    header: str = field(default="", metadata={"doc": "HTTP: the value of this field; without it any endpoint"})
+    cookie: str = field(default="", metadata={"doc": "HTTP: the value of this cookie; without it any endpoint"})
+    max_load: float = field(
+        default=1.25,
+        metadata={
+            "doc": "an endpoint takes this multiple of its part of the requests in flight, others what is more",
+            "min": 1.05,
+            "max": 100,
+        },
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """The endpoints that serve one thing, and how one of them is chosen."""
 
     name: str
     balance: str = "round-robin"
+    hash: Hash | None = None
+    slow_start_s: float = 0.0
     endpoints: tuple[Endpoint, ...] = ()
     timeouts: ServiceTimeouts = ServiceTimeouts()
     limits: ServiceLimits = ServiceLimits()

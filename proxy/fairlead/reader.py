@@ -19,7 +19,7 @@ from fairlead.autoscale.reading import read_metrics_api
 from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
-from fairlead.model import Listener, ListenerLimits, Protocol, Route
+from fairlead.model import Hash, Listener, ListenerLimits, Protocol, Route
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, Kubernetes, ServiceSettings, Settings
@@ -29,6 +29,13 @@ OFF: Final = ("", "off")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", re.ASCII)
 _STREAMS: Final = ("stdout", "stderr")
 _AUTO: Final = "auto"
+_CLIENT_ADDRESS: Final = "client-address"
+_UNHASHED: Final = "round-robin"  # any of those without keys
+_KEYLESS: Final = balance.POLICIES.keys() - {"hash"}
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)  # RFC 9110 5.6.2
+_NOT_KEPT: Final = frozenset(  # fields that are not in the head as it is sent on
+    ("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "forwarded", "x-request-id")
+)
 _MAX_WORKERS: Final = 1024
 EQUAL: Final = "equal"
 _WEIGHTS: Final = (EQUAL, "annotation", "cpu-request")
@@ -53,6 +60,7 @@ class Reader:
         self._base_dir = base_dir
         self._services: Collection[str] = ()
         self._binds: dict[str, Value] = {}
+        self._by_head: dict[str, Value] = {}  # what is hashed of services that only HTTP can tell
 
     def settings(self, root: Value) -> Settings | None:
         """All of it."""
@@ -74,6 +82,9 @@ class Reader:
         api = settings.metrics_api.bind if settings else ""
         if settings and api and not api.endswith(":0") and api in (*self._binds, settings.admin.bind):
             root.mapping()["metrics_api"].complain(f"listens on {api}, as another does; choose another")
+        for listener in settings.listeners.values() if settings else ():
+            if listener.protocol is Protocol.TCP and (by := self._by_head.get(listener.service)):
+                by.complain(f"names what HTTP has, and listener {listener.name} is tcp; write by: {_CLIENT_ADDRESS}")
         return settings
 
     def _by_name(self, value: Value, read: Callable[[str, Value], _T | None]) -> dict[str, _T] | None:
@@ -181,10 +192,13 @@ class Reader:
             "sources": self._sources,
             "balance": lambda inner: _checked(inner, lambda text: parse_balance(text, self._base_dir)),
             "weights": lambda inner: _checked(inner, parse_weights),
+            "hash": self._hash,
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):
             self._weigh(value, found)
+        if hashed := found.get("hash"):
+            self._check_hash(name, value, found, hashed)
         return build(ServiceSettings, found, name=name)
 
     def _weigh(self, value: Value, found: dict[str, Any]) -> None:
@@ -198,6 +212,33 @@ class Reader:
         if found.get("balance", "round-robin") in UNWEIGHTED:
             given.complain("has no effect, as balance does not look at weights; use balance: weighted or least-request")
         found["sources"] = tuple(discovery.with_weights(source, weights) for source in sources)
+
+    def _check_hash(self, name: str, value: Value, found: dict[str, Any], hashed: Hash) -> None:
+        """Keys are a matter of the policy, and of the listeners that ask for the service."""
+        given = _given(value)["hash"]
+        if found.get("balance", "" if "balance" in _given(value) else _UNHASHED) in _KEYLESS:
+            given.complain("is for balance: hash, or for a policy of your own; add balance: hash")
+        if not hashed.by:
+            self._by_head[name] = given
+
+    def _hash(self, value: Value) -> Hash | None:
+        """One of `by`, `header` and `cookie`; what is given as "" is not given, as in what is shown to be in effect."""
+        if value.is_null:
+            return None
+        readers = {
+            "header": lambda inner: _checked(inner, parse_header),
+            "cookie": lambda inner: _checked(inner, parse_cookie),
+        }
+        found = read_group(value, Hash, readers)
+        given = [key for key in ("by", "header", "cookie") if found.get(key)]
+        if len(given) > 1:
+            value.complain(f"has {' and '.join(given)}; keep one")
+        if given == ["by"] and found["by"] != _CLIENT_ADDRESS:
+            meant = "header: NAME or cookie: NAME"
+            _given(value)["by"].complain(f"is {quoted(found['by'])}, and must be {_CLIENT_ADDRESS}; or write {meant}")
+        if given and given != ["by"]:
+            found["by"] = ""
+        return Hash(**found)
 
     def _sources(self, value: Value) -> tuple[Source, ...]:
         found: dict[str, Source] = {}
@@ -275,6 +316,22 @@ def parse_weights(text: str) -> str:
         meant = get_close_matches(text, _WEIGHTS, n=1)
         more = f"did you mean {meant[0]!r}?" if meant else f"use {', '.join(_WEIGHTS)}"
         raise ValueError(f"is {quoted(text)}, which is no source of weights; {more}")
+    return text
+
+
+def parse_header(text: str) -> str:
+    """A field of a request by which it may be kept with others. Raises ValueError saying what is wrong."""
+    if text and not _TOKEN.fullmatch(text):
+        raise ValueError(f"is {quoted(text)}, and must be the name of a header field")
+    if text.lower() in _NOT_KEPT or text.lower().startswith("x-forwarded-"):
+        raise ValueError(f"is {quoted(text)}, which says nothing about a client here; name another field")
+    return text
+
+
+def parse_cookie(text: str) -> str:
+    """A cookie by which a request may be kept with others. Raises ValueError saying what is wrong."""
+    if text and not _TOKEN.fullmatch(text):
+        raise ValueError(f"is {quoted(text)}, and must be the name of a cookie")
     return text
 
 

@@ -14,7 +14,16 @@ from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.balance import POLICIES
 from fairlead.discovery import SOURCES
 from fairlead.fields import Member, members
-from fairlead.model import AUTO, Listener, ListenerLimits, ListenerTimeouts, Route, ServiceLimits, ServiceTimeouts
+from fairlead.model import (
+    AUTO,
+    Hash,
+    Listener,
+    ListenerLimits,
+    ListenerTimeouts,
+    Route,
+    ServiceLimits,
+    ServiceTimeouts,
+)
 from fairlead.settings import AccessLog, Admin, Drain, Kubernetes, ServiceSettings, Settings
 
 EXAMPLE: Final = """\
@@ -105,6 +114,7 @@ _SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 
 _BALANCING: Final = """\
 `balance` is one of {policies}; or a class of your own, as `./FILE.py:CLASS`.
+[choosing-a-policy.md](choosing-a-policy.md) says which one when.
 
 `weights` says where the weights of `k8s://` endpoints come from: `equal`, the one that `endpoints` gives; `annotation`,
 what `fairlead.dev/weight` of a Pod says; `cpu-request`, the CPU that a Pod asks for, so that twice the CPU is twice the
@@ -113,6 +123,10 @@ Pods have no weight of their own, is said in `/api/v1/services`."""
 
 _SCALING: Final = """\
 [autoscaling.md](autoscaling.md) says what the metrics are and how an autoscaler gets to them."""
+
+_HASHING: Final = """\
+Without `hash` it is the client's address. A policy of your own gets the key as well. Up to four requests in flight stay
+with their endpoint whatever `max_load` says. A service of a tcp listener has only the client's address."""
 
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
@@ -132,6 +146,7 @@ def reference() -> str:
         _section("listeners.NAME.limits", ListenerLimits),
         _section("services.NAME", ServiceSettings, _BALANCING.format(policies=policies)),
         "### Endpoints\n\n" + _ENDPOINTS.format(sources=sources) + "\n",
+        _section("services.NAME.hash", Hash, _HASHING),
         _section("services.NAME.timeouts", ServiceTimeouts),
         _section("services.NAME.limits", ServiceLimits),
         _section("admin", Admin),

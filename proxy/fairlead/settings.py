@@ -13,7 +13,7 @@ from typing import Final, Literal, final
 
 from fairlead.autoscale.settings import MetricsApi
 from fairlead.discovery import Source
-from fairlead.model import Listener, ServiceLimits, ServiceTimeouts
+from fairlead.model import Hash, Listener, ServiceLimits, ServiceTimeouts
 
 AUTO_WORKERS: Final = 0
 
@@ -34,6 +34,10 @@ class ServiceSettings:
     objective_s: float = field(
         default=0.0,
         metadata={"doc": "within this a reply should be complete; an edge of the service's latency histogram. 0: none"},
+    )
+    hash: Hash | None = field(default=None, metadata={"doc": "what stays together, for balance: hash; see below"})
+    slow_start_s: float = field(
+        default=0.0, metadata={"doc": "a new endpoint's share grows from a tenth to the whole in this time; 0: at once"}
     )
     timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     limits: ServiceLimits = field(default_factory=ServiceLimits)

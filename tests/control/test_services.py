@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from control.helpers import LIMIT_S, Control, Fake, until
@@ -13,7 +14,7 @@ from fairlead.control import chorus
 from fairlead.control import services as module
 from fairlead.control.services import Services
 from fairlead.discovery import Found
-from fairlead.model import Endpoint, ServiceLimits, ServiceTimeouts
+from fairlead.model import Endpoint, Hash, ServiceLimits, ServiceTimeouts
 
 
 class Followed:
@@ -122,10 +123,12 @@ async def test_settings_are_taken_on() -> None:
         a = Fake("a")
         a.control.find("10.0.0.1:80")
         timeouts, limits = ServiceTimeouts(connect_s=1), ServiceLimits(max_idle=2)
-        settings = ServiceSettings(name="shop", sources=(a,), balance="random", timeouts=timeouts, limits=limits)
+        settings = ServiceSettings(name="shop", sources=(a,), balance="hash", timeouts=timeouts, limits=limits)
+        settings = replace(settings, hash=Hash(by="", cookie="sid"), slow_start_s=9.0)
         await followed.load(shop=settings)
         service = followed.services.current["shop"]
-        assert (service.name, service.balance, service.timeouts, service.limits) == ("shop", "random", timeouts, limits)
+        assert (service.name, service.balance, service.timeouts, service.limits) == ("shop", "hash", timeouts, limits)
+        assert (service.hash, service.slow_start_s) == (settings.hash, 9.0)
 
 
 async def test_a_version_grows_with_every_change_and_only_then() -> None:

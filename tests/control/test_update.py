@@ -11,6 +11,7 @@ import pytest
 from fairlead.control.update import decode, difference, encode
 from fairlead.model import (
     Endpoint,
+    Hash,
     Listener,
     ListenerLimits,
     ListenerTimeouts,
@@ -35,6 +36,8 @@ SERVICES = st.builds(
     Service,
     name=NAMES,
     balance=TEXT,
+    hash=st.none() | st.builds(Hash, header=TEXT, cookie=TEXT, max_load=SECONDS),
+    slow_start_s=SECONDS,
     endpoints=ENDPOINTS,
     timeouts=st.builds(ServiceTimeouts, connect_s=SECONDS, reply_s=SECONDS, idle_s=SECONDS),
     limits=st.builds(ServiceLimits, max_connections=COUNT, max_idle=COUNT),

@@ -151,6 +151,8 @@ class _Followed:
         return Service(
             name=self._name,
             balance=settings.balance,
+            hash=settings.hash,
+            slow_start_s=settings.slow_start_s,
             endpoints=tuple(endpoints.values()),
             timeouts=settings.timeouts,
             limits=settings.limits,

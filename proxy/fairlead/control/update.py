@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from fairlead.model import (
     Endpoint,
+    Hash,
     Listener,
     ListenerLimits,
     ListenerTimeouts,
@@ -78,6 +79,7 @@ def _service_from_json(raw: dict[str, Any]) -> Service:
     states = {state.value: state for state in State}  # a lookup: calling the Enum takes three times as long
     given = {
         "endpoints": tuple([Endpoint(address, weight, states[state]) for address, weight, state in raw["endpoints"]]),
+        "hash": Hash(**raw["hash"]) if raw["hash"] is not None else None,
         "timeouts": ServiceTimeouts(**raw["timeouts"]),
         "limits": ServiceLimits(**raw["limits"]),
     }

@@ -47,9 +47,7 @@ class LiveEndpoint(Candidate):
     _tally: Tally  # the one used last, of the listener that is named beside it
 
     def __init__(self, address: str) -> None:
-        self.address = address
-        self.weight = 1
-        self.in_flight = 0
+        Candidate.__init__(self, address)
         self.socket_address = Address(address) if address else _NOTHING
         self.idle: list[Any] = []  # the latest used last: what is used often stays warm, the rest times out
         self.connections = 0

@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fairlead.dataplane.endpoint cimport LiveEndpoint
 from fairlead.dataplane.listener cimport LiveListener
@@ -19,6 +19,7 @@ cdef int _LENGTH
 cdef int _CHUNKED
 cdef int _UNTIL_CLOSE
 
+cdef bint _is_failure(int status) except -1
 cdef Py_ssize_t _size(list parts) except -1
 
 
@@ -72,6 +73,8 @@ cdef class Exchange:
     cdef int64_t _body_credit
     cdef int64_t _tunnel_us
     cdef int64_t _started
+    cdef uint64_t _key  # of what must stay together
+    cdef int64_t _asked  # when the present attempt began
     cdef int64_t _ttfb
     cdef int64_t _request_bytes
     cdef int64_t _reply_bytes
@@ -118,6 +121,7 @@ cdef class Exchange:
     cpdef object on_sending(self)
     cpdef object on_forwarded(self)
     cpdef object on_interim(self, ReplyHead head)
+    @cython.locals(now=int64_t)
     cpdef object on_reply(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef bint _pass_on(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
     cdef _begin_reply(self, ReplyHead head, bytes data, Py_ssize_t end)
@@ -125,6 +129,7 @@ cdef class Exchange:
     cpdef object on_body(self, bytes data, Py_ssize_t start)
     cpdef object on_end(self)
     cpdef object on_lost(self, object kind)
+    @cython.locals(now=int64_t)
     cdef _go_on_without(self, object kind)
     cdef _abandon(self)
     cdef _forward(self, list out)
@@ -136,6 +141,7 @@ cdef class Exchange:
     cdef bint _may_retry(self, object kind) except -1
     cpdef object fail(self, object kind)
     cdef _truncate(self, object kind)
+    @cython.locals(now=int64_t)
     cpdef object client_gone(self, object kind)
     cpdef object on_taking(self)
     cpdef object client_stalled(self)

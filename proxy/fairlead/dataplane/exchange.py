@@ -141,7 +141,9 @@ class Exchange:
         self._body_due = 0
         self._is_rate_next = False
         self._due = client.reactor.now + service.request_us if service.request_us else 0
+        self._key = service.key(client.host, request.parts)
         self._started = client.reactor.now  # of this turn: the time that a request waits for its turn is ours too
+        self._asked = self._started
         self._ttfb = 0
         self._request_bytes = 0
         self._reply_bytes = 0
@@ -270,11 +272,13 @@ class Exchange:
     def _dispatch(self) -> None:
         """Give the request to an endpoint that was not tried yet, or answer for the service."""
         while self._attempts < _ATTEMPTS:
-            endpoint = self.service.choose(0, self._tried)
+            endpoint = self.service.choose(self._key, self._tried, self.client.reactor.now)
             if endpoint is None:
                 break
             self._attempts += 1
             self.endpoint = endpoint
+            if self._attempts > 1:
+                self._asked = self.client.reactor.now
             if self._retry is not None:
                 self.service.count_retry(self._retry)
                 self._retry = None
@@ -282,6 +286,7 @@ class Exchange:
             if server is not None:
                 self._send(server)
                 return
+            self.service.answered(endpoint, self._asked, 0, True)
             self._note_failure(Kind.CONNECT_FAILED)
         if self._failure is None:
             self.endpoint = self.service.nobody
@@ -309,7 +314,7 @@ class Exchange:
 
     def _send(self, server: Upstream) -> None:
         self.server = server
-        self.endpoint.in_flight += 1
+        self.service.begin(self.endpoint, self._asked)
         self.service.is_touched = True
         server.assign(self)
         accepted = server.write_parts([self._head, *self._sent]) if self._sent else server.write(self._head)
@@ -358,8 +363,10 @@ class Exchange:
 
     def on_reply(self, head: ReplyHead, data: bytes, start: int, end: int) -> None:
         """The head of the final reply is data[start:end]."""
-        self._ttfb = monotonic_us() - self._started
+        now = monotonic_us()
+        self._ttfb = now - self._started
         self.endpoint.observe_ttfb(self._ttfb)
+        self.service.answered(self.endpoint, now, now - self._asked, _is_failure(head.status))
         self.status = head.status
         if head.status == 101:
             self._switch(head, data, end)
@@ -494,7 +501,7 @@ class Exchange:
         server = self.server
         if server is not None:
             self.server = _NOTHING
-            self.endpoint.in_flight -= 1
+            self.service.end(self.endpoint)
             server.release(keep)
 
     def on_lost(self, kind: Kind) -> None:
@@ -507,6 +514,9 @@ class Exchange:
 
     def _go_on_without(self, kind: Kind) -> None:
         was_reused = self.server.is_reused
+        if not (was_reused and kind is Kind.UPSTREAM_RESET):  # which says nothing of the endpoint, see below
+            now = monotonic_us()
+            self.service.answered(self.endpoint, now, now - self._asked, True)
         self._detach(False)
         if self.is_reply_started:
             self._truncate(kind)
@@ -581,6 +591,9 @@ class Exchange:
             self._end_tunnel(kind)
             return
         client = self.client
+        if self.server is not None and not self.is_reply_started:
+            now = monotonic_us()
+            self.service.given_up(self.endpoint, now, now - self._asked)
         self._detach(False)
         self._forget_sent()
         self.client = _NOTHING
@@ -704,6 +717,11 @@ class Exchange:
         self._detach(False)
         self._leave(False)
         self._record(client, reason)
+
+
+def _is_failure(status: int) -> bool:
+    """Whether a reply says that the endpoint has failed. 501 and 505 say what it is, not how it is."""
+    return status == 429 or (status >= 500 and status != 501 and status != 505)
 
 
 def _size(parts: list[bytes]) -> int:

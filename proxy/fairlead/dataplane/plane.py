@@ -15,7 +15,7 @@ from fairlead.dataplane.listener import LiveListener
 from fairlead.dataplane.service import LiveService
 from fairlead.dataplane.tcp import TcpClient, TcpListener
 from fairlead.dataplane.upstream import Http1Upstream
-from fairlead.engine.reactor import Reactor
+from fairlead.engine.reactor import Reactor, monotonic_us
 from fairlead.model import Listener, Protocol, Update
 
 Access = Callable[[tuple[Any, ...]], None]
@@ -60,7 +60,7 @@ class Plane:
         """
         for spec in update.services:
             service = self._services.get(spec.name) or self._new_service(spec.name)
-            service.apply(spec)
+            service.apply(spec, monotonic_us())
             self._services[spec.name] = service
         for listener in update.listeners:
             self._listen(listener, sockets)

@@ -1,14 +1,16 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from fairlead.balance.seam cimport Picker
+from fairlead.balance.pool cimport Pool
 from fairlead.dataplane.endpoint cimport LiveEndpoint
 from fairlead.observe.histogram cimport Histogram
 
 
-cdef class LiveService:
+cdef int _NO_KEY, _BY_ADDRESS, _BY_HEADER, _BY_COOKIE
+
+
+cdef class LiveService(Pool):
     cdef readonly str name
     cdef public object spec
-    cdef public Picker picker
     cdef public dict endpoints
     cdef public dict retired
     cdef readonly LiveEndpoint nobody
@@ -25,8 +27,11 @@ cdef class LiveService:
     cdef public int max_idle
     cdef public int eligible
     cdef readonly object connector
+    cdef int _hash_by
+    cdef bytes _hash_name
     cdef public bint is_touched
 
-    cpdef LiveEndpoint choose(self, uint64_t key, list tried)
+    cpdef LiveEndpoint choose(self, uint64_t key, list tried, int64_t now)
+    cpdef uint64_t key(self, bytes host, list parts) except? 0
     cpdef object make_room(self, LiveEndpoint endpoint)
     cpdef object count_retry(self, object reason)

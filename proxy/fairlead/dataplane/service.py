@@ -12,29 +12,34 @@ from typing import Any
 import cython
 
 from fairlead import balance
-from fairlead.model import Endpoint, Service, State
+from fairlead.model import Endpoint, Hash, Service, State
 
 if cython.compiled:
+    from cython.cimports.fairlead.balance.bounded_hash import key_of
+    from cython.cimports.fairlead.balance.pool import Pool
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.observe.histogram import Histogram
 else:
-    from fairlead.balance.seam import Picker
+    from fairlead.balance.bounded_hash import key_of
+    from fairlead.balance.pool import Pool
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.observe.histogram import Histogram
+
+from fairlead.wire.lookup import cookie, field
 
 Connector = Callable[["LiveService", LiveEndpoint], Any]
 
 _FULL_TRIES = 16  # endpoints at their limit that a pick may meet before the service counts as full
 _UNLIMITED = 2**31 - 1
+_NO_KEY, _BY_ADDRESS, _BY_HEADER, _BY_COOKIE = range(4)  # what a request's key is made of
 _RETIRED = 256  # endpoints that are gone whose counts are still reported, the latest ones
 
 
-class LiveService:
+class LiveService(Pool):
     """A service with its live state. `nobody` counts what Fairlead answered without an endpoint."""
 
-    picker: Picker
-
     def __init__(self, name: str, connector: Connector) -> None:
+        Pool.__init__(self)
         self.name = name
         self.connector = connector  # makes the connection that a request is sent on, not yet connected
         self.spec: Service | None = None
@@ -47,14 +52,18 @@ class LiveService:
         self.eligible = 0
         self.request_us = 0  # also of the requests that reach no service
         self.is_touched = True
+        self._hash_by = _NO_KEY
+        self._hash_name = b""
 
-    def apply(self, spec: Service) -> None:
+    def apply(self, spec: Service, now: int) -> None:
         """Take on a new version. Raises ConfigError when its policy cannot be loaded; the old one then stays."""
         policy = balance.load(spec.balance, None)
         previous = self.picker if self.spec is not None and self.spec.balance == spec.balance else None
         live = self._live(spec.endpoints)
         eligible = [live[e.address] for e in _eligible(spec.endpoints)]
-        self.picker = policy(eligible, previous)  # a user's policy may raise: until here only weights have changed
+        picker = policy(eligible, previous)  # a user's policy may raise: until here only weights have changed
+        self.swap(picker, eligible, now, int(spec.slow_start_s * 1e6))
+        self._hash(spec)
         self._retire(live, eligible)
         self.eligible = len(eligible)
         self.spec = spec
@@ -97,9 +106,29 @@ class LiveService:
                 endpoint.discard_idle()
         self.endpoints = live
 
-    def choose(self, key: int, tried: list[Any] | None) -> LiveEndpoint | None:
+    def _hash(self, spec: Service) -> None:
+        """What requests are given keys by: nothing, unless the policy may want them."""
+        by = spec.hash or (Hash() if spec.balance == "hash" else None)
+        self.max_load = by.max_load if by is not None else 0.0
+        self._hash_by = _NO_KEY
+        if by is not None:
+            self._hash_by = _BY_HEADER if by.header else _BY_COOKIE if by.cookie else _BY_ADDRESS
+            self._hash_name = by.header.lower().encode() or by.cookie.encode()
+
+    def key(self, host: bytes, parts: list[bytes] | None) -> int:
+        """The key of a request of this client, of which `parts` is the head; 0 when nothing must stay together."""
+        if self._hash_by == _NO_KEY:
+            return 0
+        if self._hash_by == _BY_ADDRESS:
+            return key_of(host)
+        value = b""
+        if parts is not None:
+            value = field(parts, self._hash_name) if self._hash_by == _BY_HEADER else cookie(parts, self._hash_name)
+        return key_of(value) if value else 0
+
+    def choose(self, key: int, tried: list[Any] | None, now: int) -> LiveEndpoint | None:
         """An endpoint that may take one more request, none of `tried`; None when there is none."""
-        chosen: Any = self.picker.pick(key, tried)  # of a picker's candidates, which are endpoints here
+        chosen: Any = self.pick(key, tried, now)  # of a picker's candidates, which are endpoints here
         endpoint: LiveEndpoint | None = chosen
         if endpoint is None or not self.max_connections:
             return endpoint
@@ -108,7 +137,7 @@ class LiveService:
             if endpoint.connections < self.max_connections or endpoint.idle:
                 return endpoint
             full.append(endpoint)
-            chosen = self.picker.pick(key, full)
+            chosen = self.pick(key, full, now)
             if chosen is None:
                 break
             endpoint = chosen

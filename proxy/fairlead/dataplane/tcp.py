@@ -72,7 +72,8 @@ class TcpClient(Stream):
     def next_server(self) -> None:
         """Connect to an endpoint that was not yet tried; without one the session ends."""
         while self.attempts < _ATTEMPTS:
-            endpoint = self.service.choose(0, self.tried)
+            now = self.reactor.now
+            endpoint = self.service.choose(self.service.key(self.host, None), self.tried, now)
             if endpoint is None:
                 break
             self.attempts += 1
@@ -83,7 +84,7 @@ class TcpClient(Stream):
             if server.connect(endpoint.socket_address) == 0:
                 self.server = server
                 endpoint.connections += 1
-                endpoint.in_flight += 1
+                self.service.begin(endpoint, now)
                 self.service.is_touched = True
                 server.arm(self.service.connect_us)
                 return
@@ -111,6 +112,7 @@ class TcpClient(Stream):
 
     def _note_failure(self, endpoint: LiveEndpoint, failure: Kind) -> None:
         self.failure = failure
+        self.service.answered(endpoint, self.reactor.now, 0, True)
         if self.tried is None:
             self.tried = []
         self.tried.append(endpoint)
@@ -201,12 +203,15 @@ class TcpServer(Stream):
     def release(self) -> None:
         """The endpoint no longer carries this session."""
         self.endpoint.connections -= 1
-        self.endpoint.in_flight -= 1
+        self.client.service.end(self.endpoint)
 
     def on_connect(self) -> None:
         client = self.client
+        now = monotonic_us()
         self.is_connected = True
-        client.service.connect.record(monotonic_us() - self.started)
+        client.service.connect.record(now - self.started)
+        client.service.answered(self.endpoint, now, now - self.started, False)
+        self.endpoint.silent_since = 0  # the session may say nothing for as long as it likes
         self.arm(0)
         client.arm(client.idle_us)
         client.resume()
