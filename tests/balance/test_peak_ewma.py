@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,11 +19,18 @@ SECOND = 1_000_000
 
 
 def reply(mode: Mode, endpoint: Candidate, took_ms: float, at_s: float = 1.0) -> None:
-    mode["balance.peak_ewma"].observe(endpoint, int(at_s * SECOND), int(took_ms * 1000))
+    busy(endpoint, lambda: mode["balance.peak_ewma"].observe(endpoint, int(at_s * SECOND), int(took_ms * 1000)))
 
 
 def failure(mode: Mode, endpoint: Candidate, took_ms: float, at_s: float = 1.0) -> None:
-    mode["balance.peak_ewma"].observe_failure(endpoint, int(at_s * SECOND), int(took_ms * 1000))
+    busy(endpoint, lambda: mode["balance.peak_ewma"].observe_failure(endpoint, int(at_s * SECOND), int(took_ms * 1000)))
+
+
+def busy(endpoint: Candidate, observe: Callable[[], None]) -> None:
+    """It had something to answer until then, and has nothing more now."""
+    endpoint.silent_since = 1
+    observe()
+    endpoint.silent_since = 0
 
 
 def counts(mode: Mode, *given: Candidate, at_s: float = 1.0, count: int = 900) -> Counter[str]:
@@ -62,10 +70,24 @@ def test_a_peak_is_believed_at_once_and_forgotten_slowly(mode: Mode) -> None:
 def test_what_is_silent_and_idle_is_tried_again(mode: Mode) -> None:
     fast, slow = endpoints(mode, 1, 1)
     reply(mode, slow, 50)
-    reply(mode, fast, 5, 23.0)
-    assert counts(mode, fast, slow, at_s=23.0) == {"e0": 900}
-    reply(mode, fast, 5, 25.0)
-    assert counts(mode, fast, slow, at_s=25.0) == {"e1": 900}  # 50 ms / e**2.4
+    reply(mode, fast, 5, 7.5)
+    assert counts(mode, fast, slow, at_s=7.5) == {"e0": 900}
+    reply(mode, fast, 5, 8.5)
+    assert counts(mode, fast, slow, at_s=8.5) == {"e1": 900}  # 50 ms / e**2.5
+
+
+@both
+def test_what_was_forgotten_while_idle_stays_forgotten(mode: Mode) -> None:
+    """One good reply and an endpoint that was slow is back; one failure and it is out for longer than before."""
+    slow, failing = endpoints(mode, 1, 1)
+    for endpoint in (slow, failing):
+        reply(mode, endpoint, 500)
+        mode["balance.peak_ewma"].wake(endpoint, 16 * SECOND)
+        assert endpoint.latency_us == pytest.approx(500_000 / 2.718**5, rel=0.01)
+    reply(mode, slow, 5, 16.005)
+    assert slow.latency_us < 8000
+    failure(mode, failing, 5, 16.005)
+    assert failing.latency_us > 3 * SECOND
 
 
 @both

@@ -5,6 +5,7 @@ from fairlead.balance.least_request cimport LeastRequest
 from fairlead.balance.seam cimport Candidate, Picker
 
 cdef double _DECAY_US
+cdef double _IDLE_US
 cdef double _FAILURE_US
 
 
@@ -18,9 +19,12 @@ cdef class PeakEwma(LeastRequest):
 
 @cython.locals(us=double, silent=double)
 cdef double _expected(Candidate endpoint, int64_t now) except -1
-@cython.locals(kept=double, estimate=double)
+cpdef object wake(Candidate endpoint, int64_t now)
+@cython.locals(estimate=double)
 cpdef object observe(Candidate endpoint, int64_t now, int64_t took_us)
 cpdef object observe_patience(Candidate endpoint, int64_t now, int64_t waited_us)
-@cython.locals(kept=double)
+@cython.locals(fresh=double)
 cpdef object observe_failure(Candidate endpoint, int64_t now, int64_t took_us)
+cdef _set(Candidate endpoint, int64_t now, double estimate_us)
+cdef double _fresh(Candidate endpoint, int64_t now) except -1
 cdef double _kept(Candidate endpoint, int64_t now) except -1

@@ -24,11 +24,11 @@ import cython
 
 if cython.compiled:
     from cython.cimports.fairlead.balance.bounded_hash import key_of, mixed
-    from cython.cimports.fairlead.balance.peak_ewma import observe, observe_failure, observe_patience
+    from cython.cimports.fairlead.balance.peak_ewma import observe, observe_failure, observe_patience, wake
     from cython.cimports.fairlead.balance.seam import Candidate, Picker, Prng
 else:
     from fairlead.balance.bounded_hash import key_of, mixed
-    from fairlead.balance.peak_ewma import observe, observe_failure, observe_patience
+    from fairlead.balance.peak_ewma import observe, observe_failure, observe_patience, wake
     from fairlead.balance.seam import Candidate, Picker, Prng
 
 _TRIES = 16  # picks that a slow start may turn down before one is kept whatever it is
@@ -124,6 +124,7 @@ class Pool:
         self.in_flight += 1
         endpoint.in_flight += 1
         if endpoint.silent_since == 0:
+            wake(endpoint, now)
             endpoint.silent_since = now
 
     def end(self, endpoint: Candidate) -> None:
