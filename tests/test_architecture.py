@@ -26,6 +26,7 @@ ALLOWED = {
     "discovery": BASE | {"fields", "yaml_nodes"},
     "observe": BASE,
     "autoscale": BASE | {"settings", "fields", "yaml_nodes", "observe.totals", "observe.histogram", "discovery"},
+    "simulate": BASE | {"balance", "fields", "yaml_nodes"},
     "dataplane": BASE | {"wire", "engine", "balance", "routes", "observe.histogram"},
 }
 AIOHTTP = {

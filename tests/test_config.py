@@ -353,6 +353,7 @@ WRONG_SERVICES = {
     ],
     "{endpoints: 'dns://a:80', balance: weighted, weights: annotation}": [
         "4: services.a.weights: is for k8s:// endpoints, and there are none; give weights in endpoints"
+    ],
     "{endpoints: 10.0.0.1:80, balance: random, hash: {by: client-address}}": [
         "4: services.a.hash: is for balance: hash, or for a policy of your own; add balance: hash"
     ],

@@ -1,4 +1,4 @@
-"""The command `fairlead`: run, check, demo.
+"""The command `fairlead`: run, check, demo, simulate.
 
 Owns the options and the exit status: 0 for success, 2 for a configuration or a command line that cannot be used, with
 every reason on stderr.
@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="see it at work", description="Backends, proxy and traffic, all embedded.")
     demo.add_argument("--seconds", type=float, default=0.0, help="end after this time (default: when interrupted)")
     demo.set_defaults(run=_demo)
+    about = "Compare policies under a described workload, in virtual time."
+    _add_simulate(commands.add_parser("simulate", help="compare policies", description=about))
     return parser
 
 
@@ -60,6 +62,15 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one for each core)")
     run.add_argument("--admin", metavar="ADDRESS", help=f"admin server, or off (default: {_ADMIN})")
     run.set_defaults(run=_run)
+
+
+def _add_simulate(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a name or a file; without it: the names")
+    simulate.add_argument("--policy", action="append", metavar="POLICY", help="several times (default: all built in)")
+    simulate.add_argument("--slow-start", type=float, metavar="SECONDS", help="instead of what the scenario says")
+    simulate.add_argument("--seed", type=int, default=1, help="other chances (default: 1)")
+    simulate.add_argument("--plot", type=Path, metavar="FILE", help="draw it: FILE.svg or FILE.png")
+    simulate.set_defaults(run=_simulate)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -107,3 +118,16 @@ def _demo(options: argparse.Namespace) -> int:
     from fairlead.demo import run
 
     return run(options.seconds)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from fairlead import simulate
+    from fairlead.balance import POLICIES
+
+    if options.scenario is None:
+        print("\n".join(simulate.names()))
+        return 0
+    policies = options.policy or list(POLICIES)
+    return simulate.compare(
+        options.scenario, policies, seed=options.seed, slow_start_s=options.slow_start, plot_to=options.plot
+    )
