@@ -23,7 +23,7 @@ def test_a_table_of_all_policies(file: str, capsys: pytest.CaptureFixture[str]) 
     assert main(["simulate", file]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("mine: 300 requests/s for 2 s, 2 workers")
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if "|" in line][2:]
     assert [row[0] for row in rows] == ["round-robin", "random", "weighted", "least-request", "peak-ewma", "hash"]
     failed = {row[0]: int(row[2].split()[0].replace(",", "")) for row in rows}
     assert failed["peak-ewma"] < failed["round-robin"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +21,7 @@ FORMATS = (".svg", ".png", ".pdf")
 
 def print_table(scenario: Scenario, found: Sequence[Figures], console: Console) -> None:
     """One row for each policy."""
-    table = Table(title=_title(scenario), title_justify="left", title_style="bold")
+    table = Table(box=box.MARKDOWN)  # which can be pasted where it is discussed
     table.add_column("policy")
     for name in ("requests", "failed", "p50 ms", "p99 ms", "p99.9 ms", "imbalance", "together"):
         table.add_column(name, justify="right")
@@ -35,6 +36,7 @@ def print_table(scenario: Scenario, found: Sequence[Figures], console: Console) 
             f"{each.imbalance:.2f}",
             f"{each.together:.0%}",
         )
+    console.print(_title(scenario), style="bold", highlight=False)
     console.print(table)
 
 
