@@ -166,10 +166,39 @@ def test_requests_are_counted_for_the_endpoint_and_for_all(mode: Mode) -> None:
     assert (one.in_flight, other.in_flight, pool.in_flight) == (2, 1, 3)
     assert (one.silent_since, other.silent_since) == (START, START + 7)
     pool.answered(one, START + 9, 9, False)
-    pool.end(one)
+    pool.end(one, True)
     assert (one.in_flight, pool.in_flight, one.silent_since, one.latency_us) == (1, 2, START + 9, 9)
     pool.answered(other, START + 9, 2, True)
     assert other.latency_us > SECOND
+
+
+@both
+def test_a_reply_that_goes_on_for_long_is_no_silence(mode: Mode) -> None:
+    """A stream, a tunnel or a TCP session is in flight, but nothing is waited for."""
+    one, other = endpoints(mode, 1, 1)
+    pool = make(mode, "peak-ewma", [one, other], [])
+    for endpoint in (one, other):
+        pool.begin(endpoint, START)
+        pool.answered(endpoint, START + 5, 5, False)
+    assert (one.in_flight, one.waiting, one.silent_since) == (1, 0, 0)
+    pool.begin(one, START + 3600 * SECOND)
+    assert one.silent_since == START + 3600 * SECOND
+    pool.failed(one, START + 3600 * SECOND, 100)
+    pool.end(one, False)
+    pool.end(one, True)
+    assert (one.in_flight, one.waiting, one.silent_since) == (0, 0, 0)
+    assert {endpoint.waiting for endpoint in (one, other)} == {0}
+
+
+@both
+def test_a_client_that_gives_up_moves_the_estimate_up_and_never_down(mode: Mode) -> None:
+    (one,) = endpoints(mode, 1)
+    pool = make(mode, "peak-ewma", [one], [])
+    for waited_us, expected in ((700, 700), (300, 700)):
+        pool.begin(one, START)
+        pool.given_up(one, START, waited_us)
+        pool.end(one, False)
+        assert one.latency_us == expected
 
 
 @both

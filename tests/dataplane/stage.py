@@ -313,6 +313,8 @@ class Stage:
         for service in self._services.values():
             for endpoint in [*service.endpoints.values(), *service.retired.values()]:
                 assert (endpoint.in_flight, endpoint.connections, endpoint.idle) == (0, 0, []), endpoint
+                assert (endpoint.waiting, endpoint.silent_since) == (0, 0), endpoint
+            assert service.in_flight == 0
 
     @property
     def listeners(self) -> list[LiveListener]:

@@ -31,6 +31,7 @@ cdef class Pool:
     @cython.locals(part=double)
     cdef double _ramp(self, int64_t served_us) except -1
     cpdef object begin(self, Candidate endpoint, int64_t now)
-    cpdef object end(self, Candidate endpoint)
+    cpdef object end(self, Candidate endpoint, bint is_answered)
+    cpdef object failed(self, Candidate endpoint, int64_t now, int64_t took_us)
     cpdef object answered(self, Candidate endpoint, int64_t now, int64_t took_us, bint is_failure)
     cpdef object given_up(self, Candidate endpoint, int64_t now, int64_t waited_us)

@@ -123,25 +123,33 @@ class Pool:
         """A request goes to this endpoint."""
         self.in_flight += 1
         endpoint.in_flight += 1
-        if endpoint.silent_since == 0:
+        endpoint.waiting += 1
+        if endpoint.waiting == 1:
             wake(endpoint, now)
             endpoint.silent_since = now
 
-    def end(self, endpoint: Candidate) -> None:
-        """The endpoint no longer has the request."""
-        self.in_flight -= 1
-        endpoint.in_flight -= 1
-        if endpoint.in_flight == 0:
-            endpoint.silent_since = 0
-
     def answered(self, endpoint: Candidate, now: int, took_us: int, is_failure: bool) -> None:
-        """The endpoint has replied to a request, or has failed to, so long after it got the request."""
-        endpoint.silent_since = now
+        """A reply has begun, so long after the endpoint got the request; it may say that the endpoint has failed."""
         if is_failure:
             observe_failure(endpoint, now, took_us)
         else:
             observe(endpoint, now, took_us)
+        endpoint.waiting -= 1
+        endpoint.silent_since = now if endpoint.waiting > 0 else 0
+
+    def failed(self, endpoint: Candidate, now: int, took_us: int) -> None:
+        """There was no reply, or not a whole one, or not even a connection."""
+        observe_failure(endpoint, now, took_us)
 
     def given_up(self, endpoint: Candidate, now: int, waited_us: int) -> None:
         """The client has gone before the endpoint replied."""
         observe_patience(endpoint, now, waited_us)
+
+    def end(self, endpoint: Candidate, is_answered: bool) -> None:
+        """The endpoint no longer has the request, which it had answered or not."""
+        self.in_flight -= 1
+        endpoint.in_flight -= 1
+        if not is_answered:
+            endpoint.waiting -= 1
+            if endpoint.waiting == 0:
+                endpoint.silent_since = 0

@@ -13,6 +13,7 @@ cdef class Candidate:
     cdef public double latency_us
     cdef public int64_t latency_at
     cdef public int64_t observed_at
+    cdef public int64_t waiting
     cdef public int64_t silent_since
     cdef public int64_t since
     cdef public double credit

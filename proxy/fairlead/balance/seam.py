@@ -19,9 +19,9 @@ class Candidate:
     """An endpoint as a policy sees it: `weight` from 1 to 65535, `in_flight` requests of this worker.
 
     `latency_us` is how long its replies take, of which peaks count more, as it was at `latency_at` (0: nothing is
-    known); `observed_at` is when that was measured last. `silent_since` is when it answered last, or got a request
-    while none was waited for (0: none is). `since` is when it began to serve, and `credit` what it is owed while that
-    is not long ago. Pools keep all of them.
+    known); `observed_at` is when that was measured last. `waiting` requests have no answer yet, and `silent_since` is
+    when it answered last, or got a request while none was waiting (0: none is). `since` is when it began to serve, and
+    `credit` what it is owed while that is not long ago. Pools keep all of them.
     """
 
     def __init__(self, address: str, weight: int = 1) -> None:
@@ -31,6 +31,7 @@ class Candidate:
         self.latency_us = 0.0
         self.latency_at = 0
         self.observed_at = 0
+        self.waiting = 0
         self.silent_since = 0
         self.since = 0
         self.credit = 0.0

@@ -84,6 +84,7 @@ cdef class Exchange:
     cdef readonly int minor
     cdef readonly bint is_head
     cdef bint _is_idempotent
+    cdef bint _is_answered  # the reply has begun
     cdef bint _is_fresh_only
     cdef bint _is_rate_next
     cdef bint _is_client_kept

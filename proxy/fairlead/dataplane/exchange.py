@@ -144,6 +144,7 @@ class Exchange:
         self._key = service.key(client.host, request.parts)
         self._started = client.reactor.now  # of this turn: the time that a request waits for its turn is ours too
         self._asked = self._started
+        self._is_answered = False
         self._ttfb = 0
         self._request_bytes = 0
         self._reply_bytes = 0
@@ -286,7 +287,7 @@ class Exchange:
             if server is not None:
                 self._send(server)
                 return
-            self.service.answered(endpoint, self._asked, 0, True)
+            self.service.failed(endpoint, self._asked, 0)
             self._note_failure(Kind.CONNECT_FAILED)
         if self._failure is None:
             self.endpoint = self.service.nobody
@@ -315,6 +316,7 @@ class Exchange:
     def _send(self, server: Upstream) -> None:
         self.server = server
         self.service.begin(self.endpoint, self._asked)
+        self._is_answered = False
         self.service.is_touched = True
         server.assign(self)
         accepted = server.write_parts([self._head, *self._sent]) if self._sent else server.write(self._head)
@@ -367,6 +369,7 @@ class Exchange:
         self._ttfb = now - self._started
         self.endpoint.observe_ttfb(self._ttfb)
         self.service.answered(self.endpoint, now, now - self._asked, _is_failure(head.status))
+        self._is_answered = True
         self.status = head.status
         if head.status == 101:
             self._switch(head, data, end)
@@ -501,7 +504,7 @@ class Exchange:
         server = self.server
         if server is not None:
             self.server = _NOTHING
-            self.service.end(self.endpoint)
+            self.service.end(self.endpoint, self._is_answered)
             server.release(keep)
 
     def on_lost(self, kind: Kind) -> None:
@@ -516,7 +519,7 @@ class Exchange:
         was_reused = self.server.is_reused
         if not (was_reused and kind is Kind.UPSTREAM_RESET):  # which says nothing of the endpoint, see below
             now = monotonic_us()
-            self.service.answered(self.endpoint, now, now - self._asked, True)
+            self.service.failed(self.endpoint, now, now - self._asked)
         self._detach(False)
         if self.is_reply_started:
             self._truncate(kind)

@@ -112,7 +112,7 @@ class TcpClient(Stream):
 
     def _note_failure(self, endpoint: LiveEndpoint, failure: Kind) -> None:
         self.failure = failure
-        self.service.answered(endpoint, self.reactor.now, 0, True)
+        self.service.failed(endpoint, self.reactor.now, 0)
         if self.tried is None:
             self.tried = []
         self.tried.append(endpoint)
@@ -203,7 +203,7 @@ class TcpServer(Stream):
     def release(self) -> None:
         """The endpoint no longer carries this session."""
         self.endpoint.connections -= 1
-        self.client.service.end(self.endpoint)
+        self.client.service.end(self.endpoint, self.is_connected)
 
     def on_connect(self) -> None:
         client = self.client
@@ -211,7 +211,6 @@ class TcpServer(Stream):
         self.is_connected = True
         client.service.connect.record(now - self.started)
         client.service.answered(self.endpoint, now, now - self.started, False)
-        self.endpoint.silent_since = 0  # the session may say nothing for as long as it likes
         self.arm(0)
         client.arm(client.idle_us)
         client.resume()

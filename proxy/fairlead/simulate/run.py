@@ -141,7 +141,7 @@ class _Simulation:
                 self._arrive(arrival)
                 arrival = self._next(arrival)
             else:
-                self._answered(deadline, waiting.popleft(), True)
+                self._over(deadline, waiting.popleft(), True, False)
 
     def _next(self, now: int) -> int:
         scenario = self._scenario
@@ -190,16 +190,19 @@ class _Simulation:
                 self._serve(now, server, following)
                 break
         if not attempt.is_over:
-            self._answered(now, attempt, attempt.is_failure)
+            self._over(now, attempt, attempt.is_failure, True)
 
-    def _answered(self, now: int, attempt: Attempt, is_failure: bool) -> None:
+    def _over(self, now: int, attempt: Attempt, is_failure: bool, is_answered: bool) -> None:
         attempt.is_over = True
         request = attempt.request
         worker = request.worker
         view = attempt.view
         took = now - attempt.asked
-        worker.pool.answered(view, now, took, is_failure)
-        worker.pool.end(view)
+        if is_answered:
+            worker.pool.answered(view, now, took, is_failure)
+        else:
+            worker.pool.failed(view, now, took)
+        worker.pool.end(view, is_answered)
         if worker.watcher is not None:
             self._eject(worker, worker.watcher.outcome(view.address, now, took, is_failure), now)
         if not is_failure:
