@@ -147,7 +147,7 @@ def test_a_failure_that_took_long_counts_for_as_long(mode: Mode) -> None:
 
 
 @both
-@pytest.mark.parametrize("usual_ms", [0.05, 20, 3000])
+@pytest.mark.parametrize("usual_ms", [0.05, 20, 900])
 def test_an_unknown_endpoint_gets_its_share_at_once_and_no_flood(mode: Mode, usual_ms: float) -> None:
     """However fast the others are, and while it has not answered yet."""
     *known, new = endpoints(mode, 1, 1, 1, 1)
@@ -162,6 +162,13 @@ def test_an_unknown_endpoint_gets_its_share_at_once_and_no_flood(mode: Mode, usu
         chosen.in_flight += 1
         chosen.silent_since = chosen.silent_since or SECOND
     assert 10 <= new.in_flight <= 15  # 52 in flight on four
+
+
+@both
+def test_an_unknown_endpoint_is_better_than_one_that_has_failed(mode: Mode) -> None:
+    failing, unknown = endpoints(mode, 1, 1)
+    failure(mode, failing, 0.2)
+    assert counts(mode, failing, unknown) == {"e1": 900}
 
 
 @both

@@ -6,6 +6,7 @@ from fairlead.balance.seam cimport Candidate, Picker
 
 cdef double _DECAY_US
 cdef double _IDLE_US
+cdef double _SLOW_US
 cdef double _FAILURE_US
 
 

@@ -7,8 +7,8 @@ the requests in flight and one. Ours, each because the rule has been seen to go 
 
 - A failure counts as a reply that took five seconds, averaged and not as a peak: an endpoint that fails fast does not
   look fast, and one that fails once in a hundred loses a part of its share and not all of it.
-- An endpoint that nothing is known of counts as fast as the other of the pair. Linkerd's 30 ms starves it among fast
-  ones and floods it among slow ones.
+- An endpoint that nothing is known of counts as fast as the other of the pair, unless that is over a second. Linkerd's
+  30 ms starves it among fast ones and floods it among slow ones.
 - Idleness pulls three times as fast. One that was 20 times slower is back some five seconds after it has recovered
   and not half a minute, and one that still fails costs each worker a request in 15 seconds.
 - While requests are in flight and none is answered, the estimate is at least as long as that has lasted: one that hangs
@@ -33,6 +33,7 @@ else:
 
 _DECAY_US = 10e6  # after this long an estimate counts for 1/e
 _IDLE_US = 3e6  # the same while the endpoint has nothing to answer
+_SLOW_US = 1e6  # what an endpoint that nothing is known of counts as, at most: less than one that has just failed
 _FAILURE_US = 5e6  # what a failed reply counts as, at least
 
 
@@ -49,9 +50,9 @@ class PeakEwma(LeastRequest):
         one_us = _expected(one, self.now)
         other_us = _expected(other, self.now)
         if one.latency_us == 0:
-            one_us = max(one_us, other_us)
+            one_us = max(one_us, min(other_us, _SLOW_US))
         if other.latency_us == 0:
-            other_us = max(one_us, other_us)
+            other_us = max(other_us, min(one_us, _SLOW_US))
         one_us = max(one_us, 1.0)
         other_us = max(other_us, 1.0)
         return one_us * self._crowd(one) < other_us * self._crowd(other)
