@@ -159,7 +159,7 @@ def test_nothing_eligible_is_none(mode: Mode) -> None:
 @both
 def test_requests_are_counted_for_the_endpoint_and_for_all(mode: Mode) -> None:
     one, other = endpoints(mode, 1, 1)
-    pool = make(mode, "hash", [one, other], [])
+    pool = make(mode, "peak-ewma", [one, other], [])
     pool.begin(one, START)
     pool.begin(one, START + 5)
     pool.begin(other, START + 7)
@@ -170,6 +170,20 @@ def test_requests_are_counted_for_the_endpoint_and_for_all(mode: Mode) -> None:
     assert (one.in_flight, pool.in_flight, one.silent_since, one.latency_us) == (1, 2, START + 9, 9)
     pool.answered(other, START + 9, 2, True)
     assert other.latency_us > SECOND
+
+
+@both
+@pytest.mark.parametrize("policy", ["round-robin", "random", "weighted", "least-request", "hash"])
+def test_nothing_is_measured_for_a_policy_that_ignores_it(mode: Mode, policy: str) -> None:
+    (one,) = endpoints(mode, 1)
+    pool = make(mode, policy, [one], [])
+    pool.begin(one, START)
+    pool.answered(one, START + 9, 9, False)
+    pool.end(one, True)
+    pool.begin(one, START + 10)
+    pool.failed(one, START + 19, 9)
+    pool.end(one, False)
+    assert (one.in_flight, one.waiting, one.silent_since, one.latency_us) == (0, 0, 0, 0)
 
 
 @both

@@ -94,8 +94,17 @@ async def test_a_tcp_client_stays_by_its_address() -> None:
                 client.reset()
                 await stage.until(lambda: stage.service.in_flight == 0)
         assert len(set(homes.values())) > 1
-        assert all(endpoint.silent_since == 0 for endpoint in stage.service.endpoints.values())
-        assert any(0 < endpoint.latency_us < 1e6 for endpoint in stage.service.endpoints.values())
+
+
+async def test_of_a_tcp_session_the_time_to_connect_counts_and_its_silence_does_not() -> None:
+    async with Stage() as stage:
+        stand = stage.stand()
+        stage.play(stand, scene=Set(balance="peak-ewma", protocol=Protocol.TCP))
+        client = await stage.client()
+        await client.send(GET)
+        await (await stand.accept()).message()
+        assert 0 < stand.live.latency_us < 1e6
+        assert stand.live.silent_since == 0
 
 
 async def test_an_endpoint_that_fails_fast_does_not_attract_the_traffic() -> None:
@@ -164,7 +173,7 @@ async def test_a_client_that_gives_up_says_how_slow_the_endpoint_is() -> None:
 async def test_a_reply_that_does_not_come_counts_as_a_failure() -> None:
     async with Stage() as stage:
         stand = stage.stand()
-        stage.play(stand, scene=Set(service_timeouts=ServiceTimeouts(reply_s=0.05)))
+        stage.play(stand, scene=Set(balance="peak-ewma", service_timeouts=ServiceTimeouts(reply_s=0.05)))
         client = await stage.client()
         await client.send(GET)
         server = await stand.accept()

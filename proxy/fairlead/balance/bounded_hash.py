@@ -47,6 +47,8 @@ _FREE = 4  # requests in flight that are never too many
 class BoundedHash(Picker):
     """See the module. A pick costs the probes of a key, whatever the number of endpoints."""
 
+    ignores_latency = True
+
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         self._keyless = LeastRequest(endpoints, None, seed)
         self._endpoints = list(endpoints)

@@ -24,6 +24,8 @@ _DRAWS = 8  # of endpoints that may have been tried, or drawn already; after so 
 class LeastRequest(Picker):
     """See the module. A draw costs one random number when all weights are equal, else a binary search as well."""
 
+    ignores_latency = True
+
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         self._endpoints = list(endpoints)
         self._prng = Prng(seed)

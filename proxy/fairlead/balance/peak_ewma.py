@@ -40,6 +40,8 @@ _FAILURE_US = 5e6  # what a failed reply counts as, at least
 class PeakEwma(LeastRequest):
     """See the module. Drawn in proportion to the weights; requests in flight count for the weight of their endpoint."""
 
+    ignores_latency = False
+
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         LeastRequest.__init__(self, endpoints, previous, seed)
         self.now = 0

@@ -18,6 +18,7 @@ cdef class Pool:
     cdef int64_t _slow_start_us
     cdef int64_t _eldest
     cdef int64_t _warm_at
+    cdef bint _learns
 
     @cython.locals(endpoint=Candidate, youngest=int64_t)
     cpdef object swap(self, Picker picker, object endpoints, int64_t now, int64_t slow_start_us)

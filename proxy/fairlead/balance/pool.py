@@ -50,6 +50,7 @@ class Pool:
         self._slow_start_us = 0
         self._eldest = 0  # since when the one serves that has served for the longest
         self._warm_at = 0  # from then on nobody is held back
+        self._learns = True  # whether the policy looks at latencies
 
     def swap(self, picker: Picker, endpoints: Sequence[Candidate], now: int, slow_start_us: int) -> None:
         """From now on `picker` chooses, built for these endpoints. Those that were not there before begin to serve."""
@@ -65,6 +66,7 @@ class Pool:
             self._eldest = min([endpoint.since for endpoint in endpoints])
             youngest = max([endpoint.since for endpoint in endpoints])
             self._warm_at = youngest + slow_start_us if youngest > self._eldest else 0
+        self._learns = not picker.ignores_latency
         self.picker = picker
 
     def pick(self, key: int, tried: list[Any] | None, now: int) -> Candidate | None:
@@ -124,26 +126,30 @@ class Pool:
         self.in_flight += 1
         endpoint.in_flight += 1
         endpoint.waiting += 1
-        if endpoint.waiting == 1:
+        if self._learns and endpoint.waiting == 1:
             wake(endpoint, now)
             endpoint.silent_since = now
 
     def answered(self, endpoint: Candidate, now: int, took_us: int, is_failure: bool) -> None:
         """A reply has begun, so long after the endpoint got the request; it may say that the endpoint has failed."""
+        endpoint.waiting -= 1
+        if not self._learns:
+            return
         if is_failure:
             observe_failure(endpoint, now, took_us)
         else:
             observe(endpoint, now, took_us)
-        endpoint.waiting -= 1
         endpoint.silent_since = now if endpoint.waiting > 0 else 0
 
     def failed(self, endpoint: Candidate, now: int, took_us: int) -> None:
         """There was no reply, or not a whole one, or not even a connection."""
-        observe_failure(endpoint, now, took_us)
+        if self._learns:
+            observe_failure(endpoint, now, took_us)
 
     def given_up(self, endpoint: Candidate, now: int, waited_us: int) -> None:
         """The client has gone before the endpoint replied."""
-        observe_patience(endpoint, now, waited_us)
+        if self._learns:
+            observe_patience(endpoint, now, waited_us)
 
     def end(self, endpoint: Candidate, is_answered: bool) -> None:
         """The endpoint no longer has the request, which it had answered or not."""

@@ -17,6 +17,8 @@ _DRAWS = 8  # of endpoints that may have been tried; after so many the neighbour
 class RandomChoice(Picker):
     """See the module."""
 
+    ignores_latency = True
+
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         self._endpoints = list(endpoints)
         self._prng = Prng(seed)

@@ -21,6 +21,8 @@ class RoundRobin(Picker):
     endpoints wait for all but the one that was served last.
     """
 
+    ignores_latency = True
+
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         new = {endpoint.address: endpoint for endpoint in endpoints}
         order = previous.order() if isinstance(previous, RoundRobin) else []

@@ -45,9 +45,10 @@ class Picker:
 
     Two things are told before each pick, for those that look at them: `now`, in microseconds of the monotonic clock,
     and `allowed`, how many requests all endpoints together may have in flight before any of them has too many (0: any
-    number).
+    number). A policy that says it `ignores_latency` spares the requests the measuring of what endpoints take.
     """
 
+    ignores_latency = False
     now: int
     allowed: float
 

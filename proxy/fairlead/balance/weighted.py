@@ -59,6 +59,8 @@ _Heap = list[tuple[int, int, Group]]
 class Weighted(Picker):
     """See the module. After a change each group is as far from its turn as it was, and so is each endpoint in it."""
 
+    ignores_latency = True
+
     def __init__(self, endpoints: Sequence[Candidate], previous: Picker | None = None, seed: int | None = None) -> None:
         by_weight: dict[int, list[Candidate]] = {}
         for endpoint in endpoints:

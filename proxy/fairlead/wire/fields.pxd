@@ -70,7 +70,7 @@ cdef bytes cut(bytes data, Py_ssize_t start, Py_ssize_t end)
 cdef long long decimal(bytes text, Py_ssize_t start, Py_ssize_t end, Py_ssize_t most) except? -999
 @cython.locals(kind=object, plain=bytes)
 cdef int kind_of(bytes name) except -999
-@cython.locals(i=Py_ssize_t, n=Py_ssize_t, table=bytes)
+@cython.locals(i=Py_ssize_t, n=Py_ssize_t, marks=int, table=bytes)
 cdef bint is_host(bytes value) except -1
 cdef bint _is_port(bytes value, Py_ssize_t start) except -1
 cdef bint _is_encoded(bytes name) except -1

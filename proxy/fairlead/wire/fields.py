@@ -93,7 +93,8 @@ _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _ALNUM = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN = _table(_ALNUM + b"!#$%&'*+-.^_`|~")  # RFC 9110 5.6.2
 _VALUE = _table(b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)))  # RFC 9110 5.5, obs-text included
-_HOST = _table(_ALNUM + b"-._~%!$&'()*+;=")  # RFC 3986 3.2.2 without the comma, which joins two Hosts
+# RFC 3986 3.2.2 without the comma, which joins two Hosts; 2 is for the % of an encoded byte.
+_HOST = bytes(2 * (byte == ord("%")) or mark for byte, mark in enumerate(_table(_ALNUM + b"-._~!$&'()*+;=")))
 
 
 def _interesting() -> bytes:
@@ -379,14 +380,16 @@ def is_host(value: bytes) -> bool:
     """Whether this is host[:port] with a registered name, an IPv4 address or an IPv6 literal (RFC 3986 3.2.2)."""
     i = 0
     n = len(value)
+    marks = 0
     table = _HOST
     while i < n and table[value[i]]:
+        marks |= table[value[i]]
         i += 1
     if i == 0:
         return n > 0 and value[0] == 91 and _is_ipv6(value)
     if i < n and not (value[i] == 58 and _is_port(value, i + 1)):
         return False
-    return value.find(b"%", 0, i) < 0 or _is_encoded(cut(value, 0, i))
+    return marks < 2 or _is_encoded(cut(value, 0, i))
 
 
 def _is_port(value: bytes, start: int) -> bool:
