@@ -33,6 +33,7 @@ cdef class Reactor:
     cdef object timer
     cdef object poll_callback
     cdef object look_callback
+    cdef int expiries  # deadlines acted on at once in this round
     cdef Py_ssize_t look_from  # where the round of looking at deadlines goes on; 0 when it is over
     cdef epoll_event events[BATCH]
 

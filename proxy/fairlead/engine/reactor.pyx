@@ -104,11 +104,13 @@ cdef enum:
     READ_SIZE = 65536  # one read; also the most that a blocked peer makes us keep
     COPY_SIZE = 8192  # up to here a read is copied to a string of its own size
     BACKLOG = 4096  # what may have queued up on a listening socket, about
-    ACCEPT_BATCH = 64  # connections taken from one acceptor in a turn, so that it cannot starve the rest
+    ACCEPT_BATCH = 16  # connections taken from one acceptor in a turn, so that it cannot starve the rest
     PASSES = 8  # times that one call of `poll` asks the kernel before the loop has its turn
     PIECES = 64  # parts handed to one sendmsg()
     TICK_US = 100_000  # deadlines are looked at this often,
-    EXPIRIES = 4  # and so many that have passed are acted on before the streams that are ready have their turn
+    EXPIRIES = 1  # of those that have passed one is acted on, and the next after a pause: so what hundreds of them
+    PAUSE_US = 1000  # give rise to, closing and accepting, is spread over the tick and holds up nobody
+    MOST_EXPIRIES = 256  # each tick that finds the round not over doubles their number, up to this
 
 # What is known of a stream's socket, and what was asked of it.
 cdef enum:
@@ -148,6 +150,7 @@ cdef class Reactor:
         self.ready = []
         self.starved = []
         self.look_from = 0
+        self.expiries = EXPIRIES
         self.poll_callback = self.poll
         self.look_callback = self._look
         self.now = monotonic_us()
@@ -194,8 +197,11 @@ cdef class Reactor:
 
     def _tick(self):
         self.timer = self.loop.call_later(TICK_US / 1e6, self._tick)
-        if not self.look_from:  # else the last round is not over
+        if not self.look_from:
+            self.expiries = EXPIRIES
             self._look()
+        elif self.expiries < MOST_EXPIRIES:
+            self.expiries *= 2
         if self.starved:
             starved, self.starved = self.starved, []
             for acceptor in starved:
@@ -205,7 +211,7 @@ cdef class Reactor:
         """Act on deadlines that have passed. A thousand at once, as in an attack, must not hold up everybody else."""
         cdef Py_ssize_t fd, start
         cdef int64_t when
-        cdef int left = EXPIRIES
+        cdef int left = self.expiries
         if self.epfd < 0:
             return
         self.now = monotonic_us()
@@ -219,7 +225,7 @@ cdef class Reactor:
                 left -= 1
                 if left == 0:
                     self.look_from = fd + 1
-                    self.loop.call_soon(self.look_callback)
+                    self.loop.call_later(PAUSE_US / 1e6, self.look_callback)
                     break
         if self.ready:
             self.loop.call_soon(self.poll_callback)
