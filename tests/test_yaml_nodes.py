@@ -64,7 +64,7 @@ def test_every_value_knows_its_line_and_field() -> None:
         ("a\n b\x07", "2: configuration: has the character '\\x07', which YAML forbids; remove it"),
         ("a: \ud800", "1: configuration: has the character '\\ud800', which YAML forbids; remove it"),
         ("[" * 100, "1: configuration: is not YAML: more than 64 levels of nesting"),
-        ("[" * 100_000, "1: configuration: is not YAML: more than 64 levels of nesting"),
+        ("[" * 100_000, "1: configuration: is not YAML: "),  # newer versions of libyaml have a limit of their own
     ],
 )
 def test_what_is_no_yaml(text: str, problem: str) -> None:
