@@ -257,9 +257,7 @@ class Body:
         lowered = name.lower().replace(b"_", b"-")
         if lowered in _FRAMING:
             self._bad("a trailer that would frame or route", 0)
-        elif lowered not in _FORBIDDEN and not lowered.startswith(
-            (b"x-forwarded-", b"sec-", b"if-", b"access-control-")
-        ):
+        elif lowered not in _FORBIDDEN and not lowered.startswith(_FORBIDDEN_PREFIXES):
             self._trailers.append(name + b": " + value.strip(b" \t") + b"\r\n")
 
     def _end_trailers(self, out: list[bytes]) -> None:
