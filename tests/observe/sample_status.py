@@ -1,5 +1,6 @@
 """A Status with something of everything, for the tests of what shows it."""
 
+from fairlead.health.verdicts import Judge, Verdict
 from fairlead.model import Endpoint, Listener, Protocol, Route, Service, Snapshot, State
 from fairlead.observe.histogram import Histogram
 from fairlead.observe.status import Event, Phase, SourceStatus, Status, WorkerStatus
@@ -79,6 +80,20 @@ STATUS = Status(
             SourceStatus(text="dns://api:80", endpoints=0, problem="no such name", since=1_700_000_050.0, stale_s=50.0),
             SourceStatus(text="file:api.yaml", endpoints=0),
         ),
+    },
+    verdicts={
+        "shop": {
+            "10.0.0.3:80": (
+                Verdict(
+                    judge=Judge.CHECK,
+                    state=State.UNREADY,
+                    reason="3 checks in a row failed: 503",
+                    since=1_700_000_060.0,
+                    until="2 in a row pass",
+                    details={"status": 503},
+                ),
+            )
+        }
     },
     objectives={"shop": 0.3},
     workers=(

@@ -26,6 +26,7 @@ def test_an_endpoint_has_its_counts_and_its_live_state() -> None:
             "address": "10.0.0.1:80",
             "weight": 1,
             "state": "ready",
+            "verdicts": [],
             "requests": {"200": 90, "503": 2},
             "in_flight": 5,
             "ttfb_ms": 1.5,
@@ -34,11 +35,29 @@ def test_an_endpoint_has_its_counts_and_its_live_state() -> None:
             "address": "10.0.0.2:80",
             "weight": 3,
             "state": "ready",
+            "verdicts": [],
             "requests": {"200": 270},
             "in_flight": 0,
             "ttfb_ms": 0.0,
         },
-        {"address": "10.0.0.3:80", "weight": 1, "state": "unready", "requests": {}, "in_flight": 0, "ttfb_ms": 0.0},
+        {
+            "address": "10.0.0.3:80",
+            "weight": 1,
+            "state": "unready",
+            "verdicts": [
+                {
+                    "judge": "check",
+                    "state": "unready",
+                    "reason": "3 checks in a row failed: 503",
+                    "since": 1_700_000_060.0,
+                    "until": "2 in a row pass",
+                    "details": {"status": 503},
+                }
+            ],
+            "requests": {},
+            "in_flight": 0,
+            "ttfb_ms": 0.0,
+        },
     ]
 
 

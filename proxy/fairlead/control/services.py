@@ -2,7 +2,7 @@
 
 Owns the tasks that watch sources. Never speaks to workers. Invariants: the last good endpoints of a source stand until
 it gives others; a source that a new configuration keeps is not disturbed; a service changes its version when, and only
-when, it changes.
+when, it changes. What is said of endpoints beyond their sources (health/verdicts.py) is applied here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final
 from fairlead.config import ServiceSettings
 from fairlead.control.chorus import Chorus
 from fairlead.discovery import Found, Source
+from fairlead.health.verdicts import Verdicts
 from fairlead.model import Endpoint, Service
 from fairlead.observe.status import SourceStatus
 
@@ -44,6 +45,7 @@ class Services:
         self._versions = count(1)
         self._group: asyncio.TaskGroup | None = None
         self.current: dict[str, Service] = {}
+        self.verdicts = Verdicts(self._judged)
 
     async def run(self) -> None:
         """Own the tasks until cancelled."""
@@ -79,6 +81,7 @@ class Services:
         for name in self._followed.keys() - settings.keys():
             self._followed.pop(name).stop()
             self.current.pop(name, None)
+        self.verdicts.keep(settings)
         self.prepare(settings)
         for name, service in settings.items():
             self._followed[name].configure(service)
@@ -95,8 +98,13 @@ class Services:
         if name in self.current and self._update(name):
             self._on_change()
 
+    def _judged(self, name: str) -> None:
+        if name in self.current and self._update(name):
+            self._on_change()
+
     def _update(self, name: str) -> bool:
-        service = self._followed[name].service()
+        found = self._followed[name].service()
+        service = replace(found, endpoints=self.verdicts.applied(name, found.endpoints))
         was = self.current.get(name)
         if was is not None and replace(was, version=0) == service:
             return False

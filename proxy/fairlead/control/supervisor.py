@@ -12,6 +12,7 @@ import logging
 import platform
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -271,9 +272,9 @@ class Supervisor:
                 async with asyncio.timeout(_ANSWER_S):
                     await self._reported.wait()
 
-    def tell(self, kind: str, subject: str, text: str) -> None:
+    def tell(self, kind: str, subject: str, text: str, details: Mapping[str, object] | None = None) -> None:
         """Note an event for `/api/v1/events`."""
-        self._events.append(Event(time.time(), kind, subject, text))
+        self._events.append(Event(time.time(), kind, subject, text, dict(details or {})))
 
     def totals(self) -> Totals:
         """What the workers counted, up to their last reports."""
@@ -294,6 +295,7 @@ class Supervisor:
             totals=self.totals(),
             addresses={name: self.sockets.address(name, bind) for name, bind in _binds(self.settings).items()},
             sources=self.services.status(),
+            verdicts={name: self.services.verdicts.of(name) for name in self.settings.services},
             objectives={name: each.objective_s for name, each in self.settings.services.items() if each.objective_s},
             workers=[self._worker_status(worker) for worker in self.workers],
             config=config.to_json(self.settings),

@@ -5,10 +5,11 @@ Pure: reads a Status and nothing else, and never holds state. Rates are left to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from fairlead.health.verdicts import Verdict
 from fairlead.model import Endpoint, Listener, Service, Snapshot
 from fairlead.observe.histogram import Histogram, lower_us, upper_us
 from fairlead.observe.status import Event, SourceStatus, Status
@@ -31,7 +32,7 @@ def services(status: Status) -> Json:
         ],
         "services": [
             {
-                **_service(service, totals.services.get(name, ServiceTotals())),
+                **_service(service, totals.services.get(name, ServiceTotals()), status.verdicts.get(name, {})),
                 "listeners": users.get(name, []),
                 "sources": [_source(source) for source in status.sources.get(name, ())],
             }
@@ -91,13 +92,15 @@ def _listener(listener: Listener, addresses: Mapping[str, str], totals: Listener
     }
 
 
-def _service(service: Service, totals: ServiceTotals) -> Json:
+def _service(service: Service, totals: ServiceTotals, verdicts: Mapping[str, Sequence[Verdict]]) -> Json:
     requests = _by_endpoint(totals)
     return {
         "name": service.name,
         "balance": service.balance,
         "version": service.version,
-        "endpoints": [_endpoint(e, requests.get(e.address, {}), totals) for e in service.endpoints],
+        "endpoints": [
+            _endpoint(e, requests.get(e.address, {}), totals, verdicts.get(e.address, ())) for e in service.endpoints
+        ],
         "requests": _added([*requests.values(), totals.forgotten]),
         "own_replies": requests.get("", {}),
         "retries": dict(totals.retries),
@@ -110,11 +113,14 @@ def _source(source: SourceStatus) -> Json:
     return {**asdict(source), "notes": list(source.notes)}
 
 
-def _endpoint(endpoint: Endpoint, requests: Mapping[str, int], totals: ServiceTotals) -> Json:
+def _endpoint(
+    endpoint: Endpoint, requests: Mapping[str, int], totals: ServiceTotals, verdicts: Sequence[Verdict]
+) -> Json:
     return {
         "address": endpoint.address,
         "weight": endpoint.weight,
         "state": endpoint.state,
+        "verdicts": [asdict(verdict) for verdict in verdicts],
         "requests": requests,
         "in_flight": totals.in_flight.get(endpoint.address, 0),
         "ttfb_ms": totals.ttfb_us.get(endpoint.address, 0) / 1000,

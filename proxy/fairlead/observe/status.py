@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, final
 
+from fairlead.health.verdicts import Verdict
 from fairlead.model import Snapshot
 from fairlead.observe.totals import Totals
 
@@ -31,6 +32,7 @@ class Event:
     kind: str  # "worker-died", "config-loaded", "config-refused", "source-failed", "source-recovered", ...
     subject: str  # the worker, the file, the service
     text: str
+    details: Mapping[str, object] = field(default_factory=dict)  # the same for programs, as JSON can carry it
 
 
 @final
@@ -73,6 +75,7 @@ class Status:
     totals: Totals = field(default_factory=Totals)
     addresses: Mapping[str, str] = field(default_factory=dict)  # listener -> what it is really bound to
     sources: Mapping[str, Sequence[SourceStatus]] = field(default_factory=dict)  # by service
+    verdicts: Mapping[str, Mapping[str, Sequence[Verdict]]] = field(default_factory=dict)  # by service and address
     objectives: Mapping[str, float] = field(default_factory=dict)  # seconds, of the services that have one
     workers: Sequence[WorkerStatus] = ()
     config: Mapping[str, Any] = field(default_factory=dict)  # the configuration in force, as JSON can carry it
