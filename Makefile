@@ -12,7 +12,7 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack \
+.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack resilience \
 	deploy-check image docs clean
 
 help: ## this list
@@ -62,6 +62,11 @@ soak: build ## random failures and many connections: no wrong byte, no leak
 
 attack: build ## 7,000 clients that hold on and give nothing: latency, memory, deadlines (ARGS="--seconds 30")
 	@$(PY) -m loadtests.attack $(ARGS)
+
+resilience: build ## one bad endpoint among three, behind Fairlead, HAProxy and Envoy: what users feel of it
+	@scripts/apt-install haproxy
+	@$(PY) -m pip install -q --group compare
+	@$(PY) -m loadtests.resilience $(ARGS)
 
 deploy-check: build ## the manifests and the chart, rendered and held against Kubernetes 1.30 to 1.37; the Dockerfiles, linted
 	@echo "== validators"
