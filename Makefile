@@ -12,7 +12,7 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack resilience \
+.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack resilience loadtest \
 	deploy-check image docs clean
 
 help: ## this list
@@ -67,6 +67,9 @@ resilience: build ## one bad endpoint among three, behind Fairlead, HAProxy and 
 	@scripts/apt-install haproxy
 	@$(PY) -m pip install -q --group compare
 	@$(PY) -m loadtests.resilience $(ARGS)
+
+loadtest: build ## users, by locust, and what befalls the pods; plots (ARGS="rollout", ARGS="spike --web 8089")
+	@$(PY) -m loadtests.scenarios $(ARGS)
 
 deploy-check: build ## the manifests and the chart, rendered and held against Kubernetes 1.30 to 1.37; the Dockerfiles, linted
 	@echo "== validators"
