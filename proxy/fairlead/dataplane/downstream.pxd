@@ -18,6 +18,9 @@ cdef bytes _END
 cdef int _TURNED_AWAY
 
 
+cdef class Http1Downstream(Downstream)
+
+
 cdef class HttpListener(LiveListener):
     cdef readonly Router router
     cdef readonly HeadLimits limits
@@ -26,6 +29,8 @@ cdef class HttpListener(LiveListener):
     cdef dict _clients
     cdef list _spare
 
+    @cython.locals(client=Http1Downstream)
+    cpdef object on_accept(self, int fd)
     cdef tuple _client(self, bytes host)
 
 
@@ -42,6 +47,7 @@ cdef class Http1Downstream(Downstream):
     cdef bint _is_lingering
     cdef bint _is_gone
 
+    cdef begin(self, HttpListener listener)
     cdef _more(self, Exchange exchange, bytes data)
     cdef _serve(self, bytes data)
     cdef _after_replies(self)

@@ -75,7 +75,8 @@ class HttpListener(LiveListener):
         super().configure(spec, services)
 
     def on_accept(self, fd: int) -> None:
-        client = Http1Downstream(self)
+        client: Http1Downstream = Http1Downstream.__new__(Http1Downstream)
+        client.begin(self)
         client.adopt(fd)
         client.arm(self.keepalive_us)
         excess = self.opened(client.peer)
@@ -98,8 +99,9 @@ class HttpListener(LiveListener):
 class Http1Downstream(Downstream):
     """See the module."""
 
-    def __init__(self, listener: HttpListener) -> None:
-        super().__init__(listener.reactor)
+    def begin(self, listener: HttpListener) -> None:
+        """A client that this listener has accepted."""
+        self.attach(listener.reactor)
         self.listener = self._http = listener
         self.peer, self._forwarded, self._trust = self._http._client(self._http.peer_host())
         self.host = self.peer

@@ -40,7 +40,9 @@ class Plane:
         return LiveService(name, self._new_upstream)
 
     def _new_upstream(self, service: LiveService, endpoint: LiveEndpoint) -> Http1Upstream:
-        return Http1Upstream(self._reactor, service, endpoint)
+        upstream = Http1Upstream.__new__(Http1Upstream)
+        upstream.begin(self._reactor, service, endpoint)
+        return upstream
 
     @property
     def access(self) -> Access | None:

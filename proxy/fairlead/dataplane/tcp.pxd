@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t
 
 from fairlead.dataplane.endpoint cimport LiveEndpoint
@@ -10,11 +11,15 @@ cdef object _NOTHING
 cdef int _ATTEMPTS
 
 
+cdef class TcpClient(Stream)
+cdef class TcpServer(Stream)
+
+
 cdef class TcpListener(LiveListener):
     cdef public LiveService service
 
-
-cdef class TcpServer(Stream)
+    @cython.locals(client=TcpClient)
+    cpdef object on_accept(self, int fd)
 
 
 cdef class TcpClient(Stream):
@@ -31,6 +36,8 @@ cdef class TcpClient(Stream):
     cdef int attempts
     cdef bint is_over
 
+    cdef begin(self, TcpListener listener)
+    @cython.locals(server=TcpServer)
     cpdef object next_server(self)
     cpdef object server_lost(self, object failure)
     cpdef object end(self, object reason)
@@ -45,6 +52,7 @@ cdef class TcpServer(Stream):
     cdef readonly bint is_connected
     cdef bint is_over
 
+    cdef begin(self, TcpClient client, LiveEndpoint endpoint)
     cpdef object release(self)
 
 

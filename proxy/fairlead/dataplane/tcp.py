@@ -38,7 +38,8 @@ class TcpListener(LiveListener):
         super().configure(spec, services)
 
     def on_accept(self, fd: int) -> None:
-        client = TcpClient(self)
+        client: TcpClient = TcpClient.__new__(TcpClient)
+        client.begin(self)
         client.pause()  # nothing is read before there is somewhere to send it
         client.adopt(fd)
         if self.opened(client.host):
@@ -52,8 +53,9 @@ class TcpClient(Stream):
 
     server: TcpServer
 
-    def __init__(self, listener: TcpListener) -> None:
-        Stream.__init__(self, listener.reactor)
+    def begin(self, listener: TcpListener) -> None:
+        """A session of a client that this listener has accepted."""
+        self.attach(listener.reactor)
         self.listener = listener
         self.service = listener.service
         self.host = listener.peer_host()
@@ -80,7 +82,8 @@ class TcpClient(Stream):
             if self.failure is not None:
                 self.service.count_retry(self.failure)
             self.service.make_room(endpoint)
-            server = TcpServer(self, endpoint)
+            server: TcpServer = TcpServer.__new__(TcpServer)
+            server.begin(self, endpoint)
             if server.connect(endpoint.socket_address) == 0:
                 self.server = server
                 endpoint.connections += 1
@@ -190,8 +193,9 @@ class TcpClient(Stream):
 class TcpServer(Stream):
     """The endpoint's side of a session."""
 
-    def __init__(self, client: TcpClient, endpoint: LiveEndpoint) -> None:
-        Stream.__init__(self, client.reactor)
+    def begin(self, client: TcpClient, endpoint: LiveEndpoint) -> None:
+        """A try to carry this client's session to this endpoint."""
+        self.attach(client.reactor)
         self.client = client
         self.budget = client.budget
         self.set_room(client.listener.max_buffer_bytes)

@@ -35,8 +35,9 @@ _LIMITS = HeadLimits(max_head_bytes=65536, max_fields=200)  # endpoints are trus
 class Http1Upstream(Upstream):
     """See the module."""
 
-    def __init__(self, reactor: Reactor, service: LiveService, endpoint: LiveEndpoint) -> None:
-        super().__init__(reactor)
+    def begin(self, reactor: Reactor, service: LiveService, endpoint: LiveEndpoint) -> None:
+        """A connection to this endpoint, not yet connected."""
+        self.attach(reactor)
         self.service = service
         self.endpoint = endpoint
         self.exchange = _NOTHING

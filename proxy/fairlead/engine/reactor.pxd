@@ -67,6 +67,7 @@ cdef class Stream:
     cpdef object on_deadline(self)
 
     # What a handler calls.
+    cpdef object attach(self, Reactor reactor)
     cpdef object adopt(self, int fd)
     cpdef int connect(self, Address address) except -1
     cpdef bint write(self, bytes data) except -1

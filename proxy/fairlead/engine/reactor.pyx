@@ -318,6 +318,10 @@ cdef class Stream:
     def __init__(self, Reactor reactor):
         self.reactor = reactor
 
+    cpdef object attach(self, Reactor reactor):
+        """What `__init__` does, for one that was made by `__new__`: compiled code does without a call of the type."""
+        self.reactor = reactor
+
     cpdef object on_connect(self):
         pass
 
