@@ -12,8 +12,8 @@ export PIP_ROOT_USER_ACTION := ignore
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare soak attack resilience loadtest \
-	deploy-check image docs clean
+.PHONY: help demo test check lint types unit interpreted build venv h1cases fuzz asan compare e2e soak attack \
+	resilience loadtest overload deploy-check image docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ compare: build ## CPU, latency and memory beside nginx, HAProxy and Envoy (ARGS=
 	@scripts/apt-install nginx-light libnginx-mod-stream haproxy wrk nghttp2-client
 	@$(PY) -m pip install -q --group compare
 	@$(PY) -m loadtests.compare $(ARGS)
+
+e2e: build ## a cluster in a box: rollouts, scaling, outages under 1,000 requests/s (ARGS="rolling-update")
+	@command -v ip >/dev/null || scripts/apt-install iproute2
+	@PYTHONPATH=tests $(PY) -m box $(ARGS)
 
 soak: build ## random failures and many connections: no wrong byte, no leak
 	@$(PY) -m loadtests.soak $(ARGS)

@@ -36,6 +36,7 @@ class Pod:
     async def get(self, path: str = "/", method: str = "GET") -> tuple[int, str]:
         async with self.session.request(method, f"{self.url}{path}") as reply:
             assert reply.headers["X-Pod"] == "pod-1"
+            assert reply.headers["X-Path"] == path.partition("?")[0]
             return reply.status, (await reply.text()).strip()
 
 

@@ -55,8 +55,9 @@ class Watcher:
 class ApiServer:
     """Serves on a port of its own. `tokens` are users by token, `rules` what a user may do: None is all."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self._tls = tls
+        self._host = host
         self._discovery = resources.discovery()
         self.objects: dict[tuple[str, str, str], Json] = {}  # by resource, namespace and name
         self.faults = Faults()
@@ -118,7 +119,7 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     def kubeconfig(self, token: str = "secret") -> str:
         """The text of a kubeconfig for it."""
@@ -139,7 +140,7 @@ class ApiServer:
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self._tls)
+        site = web.TCPSite(self._runner, self._host, self.port, reuse_address=True, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

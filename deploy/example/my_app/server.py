@@ -1,8 +1,8 @@
 """The web server of a pod: what it answers, and how it ends.
 
 Owns the listening socket, the faults in force and the order of the end. `/faults` and `/die` are for whoever shows or
-tests something: a real app would not have them, so keep this one away from the internet. Invariant: once it has stopped
-listening it never listens again.
+tests something: a real app would not have them, so keep this one away from the internet. Every reply says which pod it
+is from (X-Pod) and to which path (X-Path). Invariant: once it has stopped listening it never listens again.
 
 GET /            the pod's name; `/?latency=0.2&status=500` makes this one reply slow or wrong
 GET /healthz     liveness: 200, or 503 when told to be unhealthy
@@ -99,8 +99,9 @@ class Server:
         app.on_response_prepare.append(self._name_it)
         return app
 
-    async def _name_it(self, _: web.BaseRequest, reply: web.StreamResponse) -> None:
+    async def _name_it(self, request: web.BaseRequest, reply: web.StreamResponse) -> None:
         reply.headers["X-Pod"] = self._place.name
+        reply.headers["X-Path"] = request.rel_url.raw_path  # so that a client can tell its reply from another's
         if self._says_goodbye:
             reply.headers["Connection"] = "close"  # the next request goes elsewhere; no connection is closed under it
             reply.force_close()
