@@ -13,12 +13,16 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from box.box import box
 from box.network import Bridge, entering
+from box.options import Options
 from box.progress import Progress
 from box.report import Report
 from box.suites import SUITES
+
+_USUAL: Final = Options()
 
 
 def main() -> int:
@@ -43,7 +47,13 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="box", description=__doc__)
     parser.add_argument("suite", nargs="*", help=f"those to run, of {', '.join(SUITES)}; all of them by default")
-    parser.add_argument("--rate", type=float, default=1000.0, help="requests a second (default: 1000)")
+    parser.add_argument("--rate", type=float, default=_USUAL.rate, help="requests a second (default: %(default)g)")
+    parser.add_argument(
+        "--outage", type=float, default=_USUAL.outage_s, help="seconds that the API is away (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--changes", type=float, default=_USUAL.changes_s, help="seconds of changes (default: %(default)g)"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser
 
@@ -60,6 +70,7 @@ def _enter() -> int:
 
 
 async def _run(options: argparse.Namespace) -> list[Report]:
+    chosen = Options(options.rate, options.outage, options.changes)
     network = Bridge()
     await network.open()
     reports = []
@@ -69,7 +80,7 @@ async def _run(options: argparse.Namespace) -> list[Report]:
             progress.say(name)
             async with box(network, Path(directory) / name) as opened:
                 opened.directory.mkdir()
-                reports.append(await SUITES[name](opened, progress, options.rate))
+                reports.append(await SUITES[name](opened, progress, chosen))
             print(reports[-1], flush=True)
     return reports
 

@@ -12,7 +12,7 @@ from typing import final
 from box.cluster import Cluster, Delays, Event
 from box.gateway import ROUTES, SERVICES, Gateway
 from box.load import Load
-from box.network import Network
+from box.network import Network, Sandbox
 from kubernetes.api_server import ApiServer
 
 
@@ -33,10 +33,12 @@ class Box:
         self._stack.push_async_callback(_cancelled, running)
         return cluster
 
-    async def gateway(self, services: str = SERVICES, routes: str = ROUTES, more: str = "workers: 1") -> Gateway:
+    async def gateway(
+        self, services: str = SERVICES, routes: str = ROUTES, more: str = "workers: 1", sandbox: Sandbox | None = None
+    ) -> Gateway:
         """A Fairlead that follows the API, ready."""
         directory = self.directory / f"gateway-{next(self._numbers)}"
-        sandbox = await self.network.sandbox()
+        sandbox = sandbox or await self.network.sandbox()
         gateway = await Gateway.start(sandbox, directory, self.api.kubeconfig(), services, routes, more)
         self._stack.push_async_callback(gateway.stop)
         await gateway.until_ready()

@@ -59,7 +59,7 @@ def entering(command: Sequence[str]) -> list[str]:
 
 
 @final
-class _Namespace:
+class Namespace:
     """The sandbox of a pod behind a bridge."""
 
     bind = "0.0.0.0"
@@ -95,7 +95,7 @@ class Bridge:
     async def open(self) -> None:
         await _ip("link set lo up", "link add box type bridge", f"addr add {NODE}/16 dev box", "link set box up")
 
-    async def sandbox(self) -> _Namespace:
+    async def sandbox(self) -> Namespace:
         number = next(self._numbers)
         address, link = f"10.231.{number >> 8}.{number & 255}", f"pod{number}"
         pause = await asyncio.create_subprocess_exec(
@@ -105,7 +105,7 @@ class Bridge:
         if await pause.stdout.readline() != b"ready\n":
             raise OSError("a pod's network namespace could not be made")
         await _ip(f"link add {link} type veth peer name eth0 netns {pause.pid}", f"link set {link} master box up")
-        sandbox = _Namespace(address, link, pause)
+        sandbox = Namespace(address, link, pause)
         await sandbox.ip(f"addr add {address}/16 dev eth0", "link set eth0 up")
         return sandbox
 

@@ -13,6 +13,7 @@ from box.box import Box
 from box.cluster import Cluster, Delays
 from box.gateway import Gateway
 from box.near_misses import Retries, ends
+from box.options import Options
 from box.pods import Pod, What
 from box.progress import Progress
 from box.report import Report
@@ -23,13 +24,13 @@ _ROUNDS: Final = 2
 _WORK_S: Final = 0.02  # that a request takes, so that there always is something in flight
 
 
-async def run(box: Box, progress: Progress, rate: float) -> Report:
-    report = Report(f"a rolling update of three pods, {_ROUNDS} times, under {rate:g} requests/s")
+async def run(box: Box, progress: Progress, options: Options) -> Report:
+    report = Report(f"a rolling update of three pods, {_ROUNDS} times, under {options.rate:g} requests/s")
     cluster = await box.cluster(Delays(), progress.event)
     cluster.apply(Strategy(3))
     await cluster.settled()
     gateway = await box.gateway()
-    load = await box.load(rate, gateway.at)
+    load = await box.load(options.rate, gateway.at)
     manners: dict[str, str] = {}
     async with Retries(gateway) as retries:
         for number in range(_ROUNDS):
