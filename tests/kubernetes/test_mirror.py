@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from fairlead.discovery.kubernetes import mirror as module
 from fairlead.discovery.kubernetes.access import Access
+from fairlead.discovery.kubernetes.answers import TOO_SHORT, UNREACHED, ApiError, Silence
 from fairlead.discovery.kubernetes.api import Api
 from fairlead.discovery.kubernetes.kinds import SLICES
-from fairlead.discovery.kubernetes.mirror import Mirror
+from fairlead.discovery.kubernetes.mirror import Mirror, pause_after, retry_pauses
 from fairlead.discovery.kubernetes.objects import Slice
 from kubernetes.api_server import ApiServer
 from kubernetes.following import until
@@ -273,6 +274,28 @@ async def test_an_api_that_is_away_changes_nothing_for_however_long(server: ApiS
     await kept.until("10.0.0.1", "10.0.0.2")
     assert len([problem for problem in kept.problems if problem]) == 1
     assert kept.problems[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "most_s"),
+    [
+        (ApiError("refused", UNREACHED), 1.5),
+        (ApiError("ends every watch", TOO_SHORT), 10.0),
+        (ApiError("broken", 500), 10.0),
+        (ApiError("busy", 429, retry_after_s=7.0), 17.0),
+        (Silence(), 10.0),
+    ],
+)
+def test_an_api_that_cannot_be_reached_is_tried_often_enough_to_go_on_with_it(
+    error: ApiError | Silence, most_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 10.0)
+    after = error.retry_after_s if isinstance(error, ApiError) else 0.0
+    pauses = retry_pauses()
+    waited = [pause_after(error, pauses) - after for _ in range(12)]
+    assert waited[0] <= 0.2
+    assert all((most_s - after) / 2 <= pause <= most_s - after for pause in waited[6:])
 
 
 async def test_an_api_that_is_not_there_at_first(server: ApiServer, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ GONE: Final = 410
 TOO_MANY: Final = 429
 UNREACHED: Final = 0
 NONSENSE: Final = -1
+TOO_SHORT: Final = -2
 
 
 @final
@@ -37,7 +38,9 @@ class What:
 
 @final
 class ApiError(Exception):
-    """`status` is that of HTTP or of an ERROR event; UNREACHED without an answer, NONSENSE for what is none."""
+    """`status` is that of HTTP or of an ERROR event; UNREACHED without an answer, NONSENSE for what is none,
+    TOO_SHORT for a watch that ended before it could be one.
+    """
 
     def __init__(self, problem: str, status: int = UNREACHED, retry_after_s: float = 0.0) -> None:
         super().__init__(problem)

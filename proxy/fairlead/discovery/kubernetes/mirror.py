@@ -9,7 +9,8 @@ Owns one connection, whoever shares the copy, and the rules by which the copy st
 - 410, as a status or as an ERROR event, means that the history is gone: list again. So does every answer that a watch
   should not have, and a watch on which not even a bookmark came: its version may lie in a future that never comes, as
   after the restoration of a backup.
-- Pauses double up to ten seconds and are random, so that a thousand proxies do not return in step.
+- Pauses double up to ten seconds and are random, so that a thousand proxies do not return in step. They stay below two
+  while no answer comes at all: with the API the rollout goes on whose Pods have to be known.
 
 Only what somebody asks for is listed, where a label says whom an object belongs to: a sidecar must not make the API
 send it the slices of a thousand Services. Beyond `_MOST_NAMED` names the whole namespace is followed.
@@ -29,6 +30,7 @@ from fairlead.discovery.kubernetes.answers import (
     GONE,
     NONSENSE,
     TOO_MANY,
+    TOO_SHORT,
     UNREACHED,
     ApiError,
     Silence,
@@ -48,6 +50,7 @@ _SILENCE_S: Final = 95.0  # bookmarks come every 60 s
 _STEADY_S: Final = 5.0  # a watch that has lasted this long was no failure
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
+_LONGEST_UNREACHED_S: Final = 1.5  # while nobody is there: trying costs the API nothing, and a rollout goes on with it
 _MOST_ODD: Final = 100  # errors that are remembered as told
 _TRIES_TO_PAGE: Final = 2  # after this many expired continue tokens in a row all is asked for at once
 
@@ -132,7 +135,7 @@ class Mirror(Generic[T]):
                     self._failures = 0
                 if not self._fail(error) or is_steady:
                     pauses = retry_pauses()
-                pause = next(pauses) + (error.retry_after_s if isinstance(error, ApiError) else 0.0)
+                pause = pause_after(error, pauses)
             except Exception as error:  # the root of the task: a bug must not end the following for good
                 _log.exception("following %s in %s failed", self._what.resource, self._what.namespace)
                 self._version = ""
@@ -253,7 +256,7 @@ class Mirror(Generic[T]):
                 has_come = True
         self._contact = time.monotonic()
         if not has_come and self._contact - began < _STEADY_S:
-            raise ApiError("the Kubernetes API ends every watch at once")
+            raise ApiError("the Kubernetes API ends every watch at once", TOO_SHORT)
         self._failures = 0
         if not has_come:
             self._version = ""
@@ -299,7 +302,7 @@ class Mirror(Generic[T]):
     def _fail(self, error: ApiError | Silence) -> bool:
         """Note a failure, and say whether it is one: history that is gone is none, unless a list does not help."""
         status = error.status if isinstance(error, ApiError) else None
-        if status not in (UNREACHED, TOO_MANY):
+        if status not in (UNREACHED, TOO_MANY, TOO_SHORT):
             self._version = ""  # what a watch may not answer, and what is not heard, is listed
         if status == GONE and not self._was_gone:
             self._was_gone = True
@@ -330,6 +333,16 @@ class Mirror(Generic[T]):
         for followers in list(self._followers.values()):
             for tell in followers:
                 tell()
+
+
+def pause_after(error: ApiError | Silence, pauses: Iterator[float]) -> float:
+    """How long to wait after this failure; `pauses` are those of all in a row."""
+    pause = next(pauses)
+    if not isinstance(error, ApiError):
+        return pause
+    if error.status == UNREACHED:
+        pause = min(pause, _LONGEST_UNREACHED_S * random.uniform(0.5, 1.0))
+    return pause + error.retry_after_s
 
 
 def retry_pauses() -> Iterator[float]:
