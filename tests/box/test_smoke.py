@@ -20,7 +20,7 @@ MANNERS = ("ignore:0.3", "close", "die")
 async def until_all_serve(cluster: Cluster, gateway: Gateway) -> None:
     wanted = {pod.at for pod in cluster.pods}
     async with asyncio.timeout(LIMIT_S):
-        while not wanted <= (await gateway.metric("fairlead_requests_total", "endpoint")).keys():
+        while not wanted <= (await gateway.metric("fairlead_requests_total", "endpoint")).keys():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

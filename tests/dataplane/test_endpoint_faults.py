@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 from dataplane.stage import GET, OK, Peer, Set, Stage, Stand, service
-from fairlead.model import Endpoint, Service, ServiceLimits, ServiceTimeouts
+from fairlead.model import Endpoint, Service, ServiceLimits, ServiceTimeouts, State
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 TWO = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
@@ -25,6 +26,11 @@ async def full(stage: Stage) -> Stand:
         except TimeoutError:
             return stand
     raise AssertionError("the queue never filled")
+
+
+async def answer(server: Peer) -> None:
+    await server.message()
+    await server.send(OK)
 
 
 async def idle_connection(stage: Stage, *stands: Stand) -> tuple[Peer, Peer]:
@@ -134,6 +140,39 @@ async def test_after_a_connect_timeout_the_next_endpoint_gets_the_whole_request(
         extra = sum(record[9] for record in stage.records) - 2
         assert extra in (1, 2)
         assert stage.service.retries == {"connect-timeout": extra}
+
+
+async def test_a_connection_that_is_not_there_yet_is_given_up_with_its_endpoint() -> None:
+    async with Stage() as stage:
+        blocked, alive = await full(stage), stage.stand()
+        scene = Set(service_timeouts=ServiceTimeouts(connect_s=60))
+        stage.play(blocked, scene=scene)
+        client = await stage.client()
+        await client.send(POST)
+        await stage.until(lambda: blocked.live.connections)
+        gone = blocked.live
+        stage.change(service("app", alive, scene=scene))
+        server = await alive.accept()
+        assert (await server.message()).body == b"body"
+        await server.send(OK)
+        assert (await client.message()).status == 200
+        assert (gone.connections, gone.connecting) == (0, set())
+        assert stage.service.retries == {"connect-timeout": 1}
+
+
+async def test_a_connection_that_is_not_there_yet_is_waited_for_while_there_is_no_other_endpoint() -> None:
+    async with Stage() as stage:
+        stand = await full(stage)
+        scene = Set(service_timeouts=ServiceTimeouts(connect_s=60))
+        stage.play(stand, scene=scene)
+        client = await stage.client()
+        await client.send(GET)
+        await stage.until(lambda: stand.live.connections)
+        was = service("app", stand, scene=scene)
+        stage.change(replace(was, endpoints=tuple(replace(each, state=State.UNREADY) for each in was.endpoints)))
+        async with stand.attended(answer):  # the kernel tries again after a second, and the queue has room then
+            assert (await client.message()).status == 200
+        assert stage.service.retries == {}
 
 
 async def test_the_reply_deadline() -> None:

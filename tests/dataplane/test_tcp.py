@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dataplane.stage import Peer, Set, Stage, Stand
+from dataplane.stage import Peer, Set, Stage, Stand, service
 from dataplane.test_endpoint_faults import full
 from fairlead.model import ListenerLimits, ListenerTimeouts, Protocol, ServiceLimits, ServiceTimeouts
 
@@ -172,6 +172,20 @@ async def test_a_connect_that_is_not_answered_goes_elsewhere() -> None:
             await client.send(b"hello")
             assert await (await alive.accept()).take(5) == b"hello"
         assert blocked.live.connections == 0
+
+
+async def test_a_connect_is_given_up_with_its_endpoint() -> None:
+    async with Stage() as stage:
+        blocked, alive = await full(stage), stage.stand()
+        scene = Set(protocol=Protocol.TCP, service_timeouts=ServiceTimeouts(connect_s=60))
+        stage.play(blocked, scene=scene)
+        client = await stage.client()
+        await client.send(b"hello")
+        await stage.until(lambda: blocked.live.connections)
+        gone = blocked.live
+        stage.change(service("app", alive, scene=scene))
+        assert await (await alive.accept()).take(5) == b"hello"
+        assert (gone.connections, gone.connecting) == (0, set())
 
 
 async def test_a_connect_that_is_never_answered_resets_the_client() -> None:

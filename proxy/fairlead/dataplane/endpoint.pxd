@@ -17,6 +17,7 @@ cdef class Tally:
 cdef class LiveEndpoint(Candidate):
     cdef readonly Address socket_address
     cdef public list idle
+    cdef readonly set connecting
     cdef public int connections
     cdef public int64_t ttfb_us
     cdef public bint is_usable
@@ -26,4 +27,5 @@ cdef class LiveEndpoint(Candidate):
 
     cpdef object count(self, str listener, int status)
     cpdef object observe_ttfb(self, int64_t us)
+    cpdef object give_up_connecting(self)
     cpdef object discard_idle(self)

@@ -1,7 +1,8 @@
 """What a worker knows of one endpoint while it runs: connections, requests in flight, counts, latency.
 
 Owns the live state, which survives a new snapshot by address. Never decides which endpoint is used: pickers do.
-Invariant: `connections` counts every open connection to the endpoint, and `idle` holds those that serve nothing.
+Invariant: `connections` counts every open connection to the endpoint, `idle` holds those that serve nothing and
+`connecting` those that are not there yet.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class LiveEndpoint(Candidate):
         Candidate.__init__(self, address)
         self.socket_address = Address(address) if address else _NOTHING
         self.idle: list[Any] = []  # the latest used last: what is used often stays warm, the rest times out
+        self.connecting: set[Any] = set()
         self.connections = 0
         self.ttfb_us = 0
         self.is_usable = True
@@ -70,6 +72,14 @@ class LiveEndpoint(Candidate):
             self.ttfb_us = us
         else:
             self.ttfb_us += (us - self.ttfb_us) >> 3
+
+    def give_up_connecting(self) -> None:
+        """Nobody may be there any more to answer: whoever waits for a connection waits no longer than to the next tick.
+
+        By its deadline and not here, so that what follows happens where the engine minds what is raised.
+        """
+        for connection in self.connecting:
+            connection.arm(1)
 
     def discard_idle(self) -> None:
         """Close what serves nothing: the endpoint is gone, or its idle connections have proved stale."""

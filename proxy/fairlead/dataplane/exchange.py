@@ -310,6 +310,7 @@ class Exchange:
         if server.connect(endpoint.socket_address) != 0:
             return None
         endpoint.connections += 1
+        endpoint.connecting.add(server)
         self._arm(server, self.service.connect_us)
         return server
 

@@ -95,6 +95,7 @@ class LiveService(Pool):
                 self.retired[address] = endpoint
                 endpoint.is_usable = False
                 endpoint.discard_idle()
+                endpoint.give_up_connecting()
         for address in list(self.retired)[:-_RETIRED]:
             del self.retired[address]
         for endpoint in live.values():
@@ -104,6 +105,8 @@ class LiveService(Pool):
         for endpoint in live.values():
             if not endpoint.is_usable:
                 endpoint.discard_idle()
+                if eligible:
+                    endpoint.give_up_connecting()
         self.endpoints = live
 
     def _hash(self, spec: Service) -> None:

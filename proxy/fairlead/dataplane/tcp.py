@@ -87,6 +87,7 @@ class TcpClient(Stream):
             if server.connect(endpoint.socket_address) == 0:
                 self.server = server
                 endpoint.connections += 1
+                endpoint.connecting.add(server)
                 self.service.begin(endpoint, now)
                 self.service.is_touched = True
                 server.arm(self.service.connect_us)
@@ -207,12 +208,14 @@ class TcpServer(Stream):
     def release(self) -> None:
         """The endpoint no longer carries this session."""
         self.endpoint.connections -= 1
+        self.endpoint.connecting.discard(self)
         self.client.service.end(self.endpoint, self.is_connected)
 
     def on_connect(self) -> None:
         client = self.client
         now = monotonic_us()
         self.is_connected = True
+        self.endpoint.connecting.discard(self)
         client.service.connect.record(now - self.started)
         client.service.answered(self.endpoint, now, now - self.started, False)
         self.arm(0)

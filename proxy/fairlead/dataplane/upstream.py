@@ -74,9 +74,12 @@ class Http1Upstream(Upstream):
         else:
             self.close()
             endpoint.connections -= 1
+            if not self.is_connected:
+                endpoint.connecting.discard(self)
 
     def on_connect(self) -> None:
         self.is_connected = True
+        self.endpoint.connecting.discard(self)
         self.service.connect.record(monotonic_us() - self._started)
         exchange = self.exchange
         if exchange is not None:
