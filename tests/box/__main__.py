@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -19,7 +20,7 @@ from box.box import box
 from box.network import Bridge, entering
 from box.options import Options
 from box.progress import Progress
-from box.report import Report
+from box.report import Report, broken
 from box.suites import SUITES
 
 _USUAL: Final = Options()
@@ -78,9 +79,12 @@ async def _run(options: argparse.Namespace) -> list[Report]:
         for name in options.suite or SUITES:
             progress = Progress(lambda line: print(line, flush=True))
             progress.say(name)
-            async with box(network, Path(directory) / name) as opened:
-                opened.directory.mkdir()
-                reports.append(await SUITES[name](opened, progress, chosen))
+            try:
+                async with box(network, Path(directory) / name) as opened:
+                    reports.append(await SUITES[name](opened, progress, chosen))
+            except Exception as error:  # the root of a suite: the others are run all the same
+                traceback.print_exc()
+                reports.append(broken(name, error))
             print(reports[-1], flush=True)
     return reports
 

@@ -120,7 +120,7 @@ class Cluster:
         """All pods that shall be are ready, of the newest revision, told of, and there is no other."""
 
         def is_settled() -> bool:
-            done = [pod for pod in self.pods if pod.is_ready and pod.revision == self._template.revision]
+            done = [pod for pod in self.standing if pod.is_ready and pod.revision == self._template.revision]
             return len(done) == len(self.pods) == self._strategy.replicas and self.is_told
 
         await self.until(is_settled, f"{self._strategy.replicas} pods of revision {self._template.revision} are ready")

@@ -46,6 +46,13 @@ class Report:
         return "\n".join([f"== {self.title}", *self.lines])
 
 
+def broken(title: str, error: Exception) -> Report:
+    """Of a suite that could not be run to its end."""
+    report = Report(title)
+    report.claim(f"it came to its end: {type(error).__name__}: {error}", False)
+    return report
+
+
 def latencies(requests: Iterable[Request]) -> str:
     """Of the good ones, from when each was due."""
     took = sorted(1000 * (each.done - each.due) for each in requests if not each.failure)
