@@ -19,6 +19,7 @@ from fairlead.autoscale.reading import read_metrics_api
 from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
+from fairlead.health.checks.reading import read_checks
 from fairlead.model import Hash, Listener, ListenerLimits, Protocol, Route
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
@@ -193,6 +194,7 @@ class Reader:
             "balance": lambda inner: _checked(inner, lambda text: parse_balance(text, self._base_dir)),
             "weights": lambda inner: _checked(inner, parse_weights),
             "hash": self._hash,
+            "checks": read_checks,
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):

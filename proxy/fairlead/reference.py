@@ -14,6 +14,7 @@ from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.balance import POLICIES
 from fairlead.discovery import SOURCES
 from fairlead.fields import Member, members
+from fairlead.health.checks.settings import CheckSettings
 from fairlead.model import (
     AUTO,
     Hash,
@@ -108,6 +109,7 @@ _KINDS: Final = {
     "workers": "whole number or auto",
     "server_names": "text or list",
     "client_names": "text or list",
+    "status": "whole number, range or list",
 }  # what their types do not say
 _DURATIONS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _SIZES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
@@ -128,6 +130,9 @@ _HASHING: Final = """\
 Without `hash` it is the client's address. A policy of your own gets the key as well. Up to four requests in flight stay
 with their endpoint whatever `max_load` says. A service of a tcp listener has only the client's address."""
 
+_CHECKING: Final = """\
+[health-checks.md](health-checks.md) says what a check does, when an endpoint is taken out and what that means."""
+
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
 paths are compared as the client sent them."""
@@ -147,6 +152,7 @@ def reference() -> str:
         _section("services.NAME", ServiceSettings, _BALANCING.format(policies=policies)),
         "### Endpoints\n\n" + _ENDPOINTS.format(sources=sources) + "\n",
         _section("services.NAME.hash", Hash, _HASHING),
+        _section("services.NAME.checks", CheckSettings, _CHECKING),
         _section("services.NAME.timeouts", ServiceTimeouts),
         _section("services.NAME.limits", ServiceLimits),
         _section("admin", Admin),
@@ -193,6 +199,8 @@ def _default(member: Member) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
     if member.kind == "duration":
         return f"`{_in_units(round(value * 1000), _DURATIONS)}`"
     return f"`{_in_units(value, _SIZES) if member.kind == 'size' else f'{value:g}' if member.type is float else value}`"

@@ -13,6 +13,7 @@ from typing import Final, Literal, final
 
 from fairlead.autoscale.settings import MetricsApi
 from fairlead.discovery import Source
+from fairlead.health.checks.settings import CheckSettings
 from fairlead.model import Hash, Listener, ServiceLimits, ServiceTimeouts
 
 AUTO_WORKERS: Final = 0
@@ -38,6 +39,9 @@ class ServiceSettings:
     hash: Hash | None = field(default=None, metadata={"doc": "what stays together, for balance: hash; see below"})
     slow_start_s: float = field(
         default=0.0, metadata={"doc": "a new endpoint's share grows from a tenth to the whole in this time; 0: at once"}
+    )
+    checks: CheckSettings | None = field(
+        default=None, metadata={"doc": "how Fairlead checks the endpoints by itself; see below"}
     )
     timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     limits: ServiceLimits = field(default_factory=ServiceLimits)

@@ -1,5 +1,7 @@
 """A Status with something of everything, for the tests of what shows it."""
 
+from fairlead.health.checks.results import CheckFigures, LastCheck, Outcome, Result
+from fairlead.health.checks.standing import Standing
 from fairlead.health.verdicts import Judge, Verdict
 from fairlead.model import Endpoint, Listener, Protocol, Route, Service, Snapshot, State
 from fairlead.observe.histogram import Histogram
@@ -94,6 +96,18 @@ STATUS = Status(
                 ),
             )
         }
+    },
+    checks={
+        "shop": CheckFigures(
+            kind="http",
+            counts={**dict.fromkeys(Result, 0), Result.PASSED: 40, Result.WRONG_REPLY: 5},
+            duration=durations(700, 800),
+            last={
+                "10.0.0.3:80": LastCheck(
+                    Standing.DOWN, 5, Outcome(Result.WRONG_REPLY, "status 503", 800), 1_700_000_061.0
+                )
+            },
+        )
     },
     objectives={"shop": 0.3},
     workers=(

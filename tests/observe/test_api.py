@@ -30,6 +30,7 @@ def test_an_endpoint_has_its_counts_and_its_live_state() -> None:
             "requests": {"200": 90, "503": 2},
             "in_flight": 5,
             "ttfb_ms": 1.5,
+            "check": None,
         },
         {
             "address": "10.0.0.2:80",
@@ -39,6 +40,7 @@ def test_an_endpoint_has_its_counts_and_its_live_state() -> None:
             "requests": {"200": 270},
             "in_flight": 0,
             "ttfb_ms": 0.0,
+            "check": None,
         },
         {
             "address": "10.0.0.3:80",
@@ -57,8 +59,23 @@ def test_an_endpoint_has_its_counts_and_its_live_state() -> None:
             "requests": {},
             "in_flight": 0,
             "ttfb_ms": 0.0,
+            "check": {
+                "at": 1_700_000_061.0,
+                "standing": "down",
+                "in_a_row": 5,
+                "result": "wrong-reply",
+                "detail": "status 503",
+                "took_ms": 0.8,
+            },
         },
     ]
+
+
+def test_a_service_has_the_figures_of_its_checks() -> None:
+    checks = service("shop")["checks"]
+    assert (checks["kind"], checks["ignored"], checks["duration"]["count"]) == ("http", False, 2)
+    assert {result: count for result, count in checks["results"].items() if count} == {"passed": 40, "wrong-reply": 5}
+    assert service("api")["checks"] is None
 
 
 def test_a_service_counts_what_endpoints_that_are_gone_and_fairlead_itself_answered() -> None:

@@ -24,6 +24,8 @@ DECLARED = """
 fairlead_access_log_dropped_total counter
 fairlead_build_info info compiled,python,version
 fairlead_bytes_total counter direction,listener
+fairlead_check_duration_seconds histogram service
+fairlead_checks_total counter result,service
 fairlead_config_last_reload_success_timestamp_seconds gauge
 fairlead_config_last_reload_successful gauge
 fairlead_connections_active gauge listener
@@ -130,6 +132,10 @@ def test_the_operations_guide_describes_every_metric() -> None:
         ("fairlead_endpoints", {"service": "shop", "state": "unready"}, 1),
         ("fairlead_endpoints", {"service": "shop", "state": "ejected"}, 0),
         ("fairlead_endpoints", {"service": "api", "state": "ready"}, 0),
+        ("fairlead_checks_total", {"service": "shop", "result": "passed"}, 40),
+        ("fairlead_checks_total", {"service": "shop", "result": "timeout"}, 0),
+        ("fairlead_checks_total", {"service": "api", "result": "passed"}, None),
+        ("fairlead_check_duration_seconds_count", {"service": "shop"}, 2),
         ("fairlead_retries_total", {"service": "shop", "reason": "connect-failed"}, 3),
         ("fairlead_upstream_connect_duration_seconds_count", {"service": "shop"}, 1),
         ("fairlead_request_duration_seconds_count", {"service": "api"}, 0),
@@ -145,7 +151,7 @@ def test_the_operations_guide_describes_every_metric() -> None:
         ("fairlead_build_info", {"version": "0.1.0", "python": "CPython 3.11.2", "compiled": "true"}, 1),
     ],
 )
-def test_values(name: str, labels: dict[str, str], expected: float) -> None:
+def test_values(name: str, labels: dict[str, str], expected: float | None) -> None:
     assert value(STATUS, name, **labels) == expected
 
 

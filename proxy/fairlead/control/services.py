@@ -17,8 +17,10 @@ from itertools import count
 from typing import Final
 
 from fairlead.config import ServiceSettings
+from fairlead.control.checking import CheckVoice, Tell
 from fairlead.control.chorus import Chorus
 from fairlead.discovery import Found, Source
+from fairlead.health.checks.run import Checks
 from fairlead.health.verdicts import Verdicts
 from fairlead.model import Endpoint, Service
 from fairlead.observe.status import SourceStatus
@@ -26,8 +28,6 @@ from fairlead.observe.status import SourceStatus
 _log = logging.getLogger("fairlead.discovery")
 
 _RESTART_S: Final = 1.0  # a source that failed by a bug of its own is started again after this
-
-Tell = Callable[[str, str, str], None]  # kind, subject, text of an event
 
 
 class Services:
@@ -46,6 +46,7 @@ class Services:
         self._group: asyncio.TaskGroup | None = None
         self.current: dict[str, Service] = {}
         self.verdicts = Verdicts(self._judged)
+        self.checks = Checks(self.verdicts, CheckVoice(tell))
 
     async def run(self) -> None:
         """Own the tasks until cancelled."""
@@ -53,6 +54,7 @@ class Services:
             async with asyncio.TaskGroup() as self._group:
                 for followed in self._followed.values():
                     followed.start(self._group)
+                self._group.create_task(self.checks.run())
                 await asyncio.Event().wait()
         finally:
             self._group = None
@@ -82,6 +84,7 @@ class Services:
             self._followed.pop(name).stop()
             self.current.pop(name, None)
         self.verdicts.keep(settings)
+        self.checks.configure({name: service.checks for name, service in settings.items()})
         self.prepare(settings)
         for name, service in settings.items():
             self._followed[name].configure(service)
@@ -104,6 +107,7 @@ class Services:
 
     def _update(self, name: str) -> bool:
         found = self._followed[name].service()
+        self.checks.follow(name, found.endpoints)
         service = replace(found, endpoints=self.verdicts.applied(name, found.endpoints))
         was = self.current.get(name)
         if was is not None and replace(was, version=0) == service:

@@ -295,6 +295,7 @@ class Supervisor:
             totals=self.totals(),
             addresses={name: self.sockets.address(name, bind) for name, bind in _binds(self.settings).items()},
             sources=self.services.status(),
+            checks=self.services.checks.figures(),
             verdicts={name: self.services.verdicts.of(name) for name in self.settings.services},
             objectives={name: each.objective_s for name, each in self.settings.services.items() if each.objective_s},
             workers=[self._worker_status(worker) for worker in self.workers],

@@ -56,6 +56,32 @@ class Verdicts:
             judged[verdict.judge] = verdict
             self._on_change(service)
 
+    def put(self, service: str, judge: Judge, words: Mapping[str, Verdict | None]) -> bool:
+        """The judge's verdicts of several endpoints from now on, None for nothing to say. Whether any has changed.
+
+        Calls nobody: for whoever applies them next by himself.
+        """
+        given = self._given.setdefault(service, {})
+        has_changed = False
+        for address, verdict in words.items():
+            judged = given.setdefault(address, {})
+            if judged.get(judge) != verdict:
+                has_changed = True
+                if verdict is None:
+                    del judged[judge]
+                else:
+                    judged[judge] = verdict
+            if not judged:
+                del given[address]
+        if not given:
+            del self._given[service]
+        return has_changed
+
+    def give_all(self, service: str, judge: Judge, words: Mapping[str, Verdict | None]) -> None:
+        """`put`, and one call of `on_change` for all of it, which would else cost as much for each of them."""
+        if self.put(service, judge, words):
+            self._on_change(service)
+
     def lift(self, service: str, address: str, judge: Judge) -> None:
         """The judge has nothing to say any more, if it had."""
         judged = self._given.get(service, {}).get(address, {})

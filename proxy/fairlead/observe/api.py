@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from fairlead.health.checks.results import CheckFigures, LastCheck
 from fairlead.health.verdicts import Verdict
 from fairlead.model import Endpoint, Listener, Service, Snapshot
 from fairlead.observe.histogram import Histogram, lower_us, upper_us
@@ -32,7 +33,12 @@ def services(status: Status) -> Json:
         ],
         "services": [
             {
-                **_service(service, totals.services.get(name, ServiceTotals()), status.verdicts.get(name, {})),
+                **_service(
+                    service,
+                    totals.services.get(name, ServiceTotals()),
+                    status.verdicts.get(name, {}),
+                    status.checks.get(name),
+                ),
                 "listeners": users.get(name, []),
                 "sources": [_source(source) for source in status.sources.get(name, ())],
             }
@@ -92,20 +98,55 @@ def _listener(listener: Listener, addresses: Mapping[str, str], totals: Listener
     }
 
 
-def _service(service: Service, totals: ServiceTotals, verdicts: Mapping[str, Sequence[Verdict]]) -> Json:
+def _service(
+    service: Service,
+    totals: ServiceTotals,
+    verdicts: Mapping[str, Sequence[Verdict]],
+    checks: CheckFigures | None,
+) -> Json:
     requests = _by_endpoint(totals)
+    last = checks.last if checks else {}
     return {
         "name": service.name,
         "balance": service.balance,
         "version": service.version,
         "endpoints": [
-            _endpoint(e, requests.get(e.address, {}), totals, verdicts.get(e.address, ())) for e in service.endpoints
+            {
+                **_endpoint(e, requests.get(e.address, {}), totals, verdicts.get(e.address, ())),
+                "check": _last_check(last.get(e.address)),
+            }
+            for e in service.endpoints
         ],
         "requests": _added([*requests.values(), totals.forgotten]),
         "own_replies": requests.get("", {}),
         "retries": dict(totals.retries),
+        "checks": _checks(checks),
         "duration": _durations(totals.duration),
         "connect": _durations(totals.connect),
+    }
+
+
+def _checks(figures: CheckFigures | None) -> Json | None:
+    """What the checks of a service came to; None when it has none."""
+    if figures is None:
+        return None
+    return {
+        "kind": figures.kind,
+        "results": {result.value: count for result, count in figures.counts.items()},
+        "duration": _durations(figures.duration),
+        "ignored": figures.is_ignored,
+    }
+
+
+def _last_check(check: LastCheck | None) -> Json | None:
+    """The last one of an endpoint; None before the first."""
+    return check and {
+        "at": check.at,
+        "standing": check.standing,
+        "in_a_row": check.in_a_row,
+        "result": check.outcome.result,
+        "detail": check.outcome.detail,
+        "took_ms": check.outcome.took_us / 1000,
     }
 
 

@@ -183,6 +183,20 @@ METRICS: Final = (
         samples.endpoints,
     ),
     Metric(
+        "fairlead_checks_total",
+        "counter",
+        "Checks of endpoints, by how they ended; all but passed and skipped speak against the endpoint.",
+        ("service", "result"),
+        samples.checks,
+    ),
+    Metric(
+        "fairlead_check_duration_seconds",
+        "histogram",
+        "From the start of a check of an endpoint to its end.",
+        ("service",),
+        samples.check_durations,
+    ),
+    Metric(
         "fairlead_ejections_total",
         "counter",
         "Endpoints taken out of rotation because they failed.",

@@ -86,6 +86,18 @@ def endpoints(status: Status) -> Samples:
             yield (name, state.value), count
 
 
+def checks(status: Status) -> Samples:
+    """Every result from the first moment, for an alert on the first of them."""
+    for service, figures in status.checks.items():
+        for result, count in figures.counts.items():
+            yield (service, result.value), count
+
+
+def check_durations(status: Status) -> Histograms:
+    for service, figures in status.checks.items():
+        yield (service,), figures.duration
+
+
 def ejections(_status: Status) -> Samples:
     """None while nothing ejects; the metric is declared, so that dashboards and alerts can name it."""
     return iter(())

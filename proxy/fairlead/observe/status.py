@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, final
 
+from fairlead.health.checks.results import CheckFigures
 from fairlead.health.verdicts import Verdict
 from fairlead.model import Snapshot
 from fairlead.observe.totals import Totals
@@ -75,6 +76,7 @@ class Status:
     totals: Totals = field(default_factory=Totals)
     addresses: Mapping[str, str] = field(default_factory=dict)  # listener -> what it is really bound to
     sources: Mapping[str, Sequence[SourceStatus]] = field(default_factory=dict)  # by service
+    checks: Mapping[str, CheckFigures] = field(default_factory=dict)  # by service, of those that are checked
     verdicts: Mapping[str, Mapping[str, Sequence[Verdict]]] = field(default_factory=dict)  # by service and address
     objectives: Mapping[str, float] = field(default_factory=dict)  # seconds, of the services that have one
     workers: Sequence[WorkerStatus] = ()
