@@ -135,10 +135,13 @@ class Running:
 
 
 class Endpoint:
-    """An HTTP endpoint in a thread: it says its name, and waits before replying to /slow until it is told."""
+    """An HTTP endpoint in a thread: it says its name, waits before replying to /slow until it is told, and at /healthz
+    how it is.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.is_healthy = True
         self.go = threading.Event()
         self.begun = threading.Event()
         endpoint = self
@@ -151,7 +154,7 @@ class Endpoint:
                     endpoint.begun.set()
                     endpoint.go.wait(LIMIT_S)
                 body = endpoint.name.encode()
-                self.send_response(200)
+                self.send_response(503 if self.path == "/healthz" and not endpoint.is_healthy else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

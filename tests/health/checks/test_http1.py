@@ -13,7 +13,7 @@ from fairlead.health.checks.settings import CheckSettings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from health.checks.asking import Serve, ask, closed_port, half_closed, hang, reset, saying, serving
+from health.checks.asking import LIMIT_S, Serve, ask, closed_port, half_closed, hang, reset, saying, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhea\r\n4\r\nlthy\r\n0\r\n\r\n"
@@ -99,6 +99,39 @@ async def test_a_reply_that_drips_is_not_waited_for_longer_than_the_timeout() ->
         outcome = await ask(CheckSettings(timeout_s=0.2), address)
     assert outcome.result is TIMEOUT
     assert outcome.took_us >= 200_000
+
+
+@pytest.mark.parametrize("rest", [b"", b"never to be completed"])
+async def test_a_wrong_status_is_the_outcome_whatever_becomes_of_the_reply(rest: bytes) -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 X\r\nContent-Length: 1000\r\n\r\n" + rest)
+        await reader.read()
+
+    async with serving(stall) as address:
+        outcome = await ask(CheckSettings(timeout_s=0.2), address)
+    assert (outcome.result, outcome.detail) == (WRONG, "status 503")
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_an_endpoint_is_not_cut_off_within_its_reply(status: int) -> None:
+    """Servers log that, and a check may come every second."""
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            for part in (b"HTTP/1.1 %d X\r\nContent-Length: 4\r\n\r\n" % status, b"b", b"o", b"d", b"y"):
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            ended.put_nowait(repr(await reader.read()))
+        except ConnectionError as error:
+            ended.put_nowait(repr(error))
+
+    async with serving(slowly) as address:
+        await ask(CheckSettings(timeout_s=5), address)
+        assert await asyncio.wait_for(ended.get(), LIMIT_S) == "b''"
 
 
 async def test_nobody_listens() -> None:

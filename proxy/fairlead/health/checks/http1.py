@@ -57,6 +57,15 @@ class _HttpProbe(Probe):
         self._interim = 0
         self._body: Body | None = None  # from the end of the head on
         self._content = b""
+        self._wrong = ""  # what is already known to be wrong
+
+    def conclude(self, result: Result, detail: str = "") -> None:
+        """A wrong status is the outcome whatever follows it. It is followed to its end all the same: an endpoint that
+        is cut off within its reply would log a failure of its own at every check."""
+        if self._wrong:
+            super().conclude(Result.WRONG_REPLY, self._wrong)
+        else:
+            super().conclude(result, detail)
 
     def ask(self) -> None:
         self.write(self._question.request(self._address))
@@ -97,8 +106,7 @@ class _HttpProbe(Probe):
 
     def _judge_head(self, data: bytes, end: int) -> None:
         if _HEAD.status not in self._question.statuses:
-            self.conclude(Result.WRONG_REPLY, f"status {_HEAD.status}")
-            return
+            self._wrong = f"status {_HEAD.status}"
         body = self._body = Body()
         body.begin(_HEAD.framing, _HEAD.content_length, False)
         self._take(body, data, end)

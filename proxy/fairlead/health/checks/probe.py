@@ -62,7 +62,7 @@ class Probe(Stream):
         if told is None:
             return
         took_us = monotonic_us() - self._begun_us
-        if result is Result.PASSED:
+        if result in (Result.PASSED, Result.WRONG_REPLY):
             self.close()
         else:
             self.abort()  # nothing that it might still say is wanted, and nothing of it stays in the kernel
