@@ -95,7 +95,7 @@ def test_only_http_servers_and_clients_import_aiohttp() -> None:
 
 def test_reading_a_configuration_imports_no_client_of_kubernetes() -> None:
     """It costs 0.3 s and 40 MB, which only who names a Service is to pay, and only the supervisor."""
-    script = "import sys, fairlead.main; print({'kubernetes_asyncio', 'aiohttp'} & sys.modules.keys())"
+    script = "import sys, fairlead.main; print({'kubernetes_asyncio', 'aiohttp', 'h2'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"
 

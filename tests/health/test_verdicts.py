@@ -78,3 +78,25 @@ def test_services_that_are_gone_are_forgotten(verdicts: Verdicts) -> None:
     verdicts.give("cache", B, verdict(Judge.HAND, DRAINING))
     verdicts.keep(["cache"])
     assert (verdicts.of("shop"), [*verdicts.of("cache")]) == ({}, [B])
+
+
+def test_several_are_given_with_one_change(verdicts: Verdicts, changed: list[str]) -> None:
+    out, ejected = verdict(Judge.CHECK, UNREADY), verdict(Judge.EJECTION, EJECTED)
+    verdicts.give("shop", B, ejected)
+    verdicts.give_all("shop", Judge.CHECK, {A: out, B: out})
+    assert changed == ["shop", "shop"]
+    assert verdicts.of("shop") == {A: (out,), B: (out, ejected)}
+    verdicts.give_all("shop", Judge.CHECK, {A: out, B: out})
+    verdicts.give_all("shop", Judge.CHECK, {"10.0.0.3:80": None})
+    assert changed == ["shop", "shop"]  # nothing has changed
+    verdicts.give_all("shop", Judge.CHECK, {A: None, B: None})
+    assert verdicts.of("shop") == {B: (ejected,)}
+    assert changed == ["shop", "shop", "shop"]
+
+
+def test_put_tells_only_who_calls_it(verdicts: Verdicts, changed: list[str]) -> None:
+    assert not verdicts.put("shop", Judge.CHECK, {A: None})
+    assert verdicts.put("shop", Judge.CHECK, {A: verdict(Judge.CHECK, UNREADY)})
+    assert verdicts.put("shop", Judge.CHECK, {A: None})
+    assert changed == []
+    assert verdicts.of("shop") == {}
