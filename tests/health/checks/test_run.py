@@ -357,6 +357,13 @@ async def test_what_the_source_does_not_call_ready_does_not_count_among_all() ->
         await until(lambda: checked.totals == [("shop", True, True)], "all that would be used have failed")
 
 
+async def test_what_drains_does_not_count_among_all_even_if_readiness_does_not_count() -> None:
+    async with checking(replace(QUICK, readiness="replace")) as checked, endpoints(2) as (a, b):
+        a.status = 503
+        checked.checks.follow("shop", (Endpoint(a.address, 1, UNREADY), Endpoint(b.address, 1, DRAINING)))
+        await until(lambda: checked.totals == [("shop", True, False)], "all that would be used have failed")
+
+
 async def test_a_shorter_interval_is_taken_on_at_once() -> None:
     slow = replace(QUICK, interval_s=3600, fast_interval_s=3600, down_interval_s=3600)
     async with checking(slow) as checked, endpoints() as (a,):

@@ -5,8 +5,8 @@ they share: the deadline, and what becomes of a connection that fails. Invariant
 deadline at the latest, and its descriptor is closed when the outcome is told.
 
 Every check makes a connection of its own. That the endpoint still accepts is a part of what is asked, and the first
-thing that an overloaded or a half-dead process fails at; a kept connection would say nothing of it, and would sit in the
-endpoint's table for as long as we live. A whole check costs 80 (tcp) to 95 (http) microseconds of CPU.
+thing that an overloaded or a half-dead process fails at; a kept connection would say nothing of it, and would sit in
+the endpoint's table for as long as we live. A whole check costs 80 (tcp) to 95 (http) microseconds of CPU.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ class Watched:
         return wording.verdict(target.history.standing, target.grounds, self.settings, target.since)
 
     def _is_nobody_left(self) -> bool:
-        by_source = self.settings.readiness == "with-source"
-        used = [each for each in self.targets.values() if each.state is State.READY or not by_source]
+        states = (State.READY, State.UNREADY) if self.settings.readiness == "replace" else (State.READY,)
+        used = [each for each in self.targets.values() if each.state in states]
         return bool(used) and all(each.history.standing is Standing.DOWN for each in used)
 
     def _turn(self, target: Target, grounds: Grounds, is_up: bool) -> Turn:
