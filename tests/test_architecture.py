@@ -27,8 +27,8 @@ ALLOWED = {
     "health": BASE | {"fields", "yaml_nodes", "engine", "wire", "observe.totals", "observe.histogram"},
     "observe": BASE | {"health.verdicts", "health.checks.results"},
     "autoscale": BASE | {"settings", "fields", "yaml_nodes", "observe.totals", "observe.histogram", "discovery"},
-    "simulate": BASE | {"balance", "fields", "yaml_nodes"},
-    "dataplane": BASE | {"wire", "engine", "balance", "routes", "observe.histogram"},
+    "simulate": BASE | {"balance", "fields", "yaml_nodes", "health"},
+    "dataplane": BASE | {"wire", "engine", "balance", "routes", "observe.histogram", "health.ejection"},
 }
 AIOHTTP = {
     Path("observe/admin.py"),

@@ -68,6 +68,7 @@ def _add_simulate(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a name or a file; without it: the names")
     simulate.add_argument("--policy", action="append", metavar="POLICY", help="several times (default: all built in)")
     simulate.add_argument("--slow-start", type=float, metavar="SECONDS", help="instead of what the scenario says")
+    simulate.add_argument("--eject", action="store_true", help="eject endpoints that fail, by the default rules")
     simulate.add_argument("--seed", type=int, default=1, help="other chances (default: 1)")
     simulate.add_argument("--plot", type=Path, metavar="FILE", help="draw it: FILE.svg or FILE.png")
     simulate.set_defaults(run=_simulate)
@@ -129,5 +130,10 @@ def _simulate(options: argparse.Namespace) -> int:
         return 0
     policies = options.policy or list(POLICIES)
     return simulate.compare(
-        options.scenario, policies, seed=options.seed, slow_start_s=options.slow_start, plot_to=options.plot
+        options.scenario,
+        policies,
+        seed=options.seed,
+        slow_start_s=options.slow_start,
+        eject=options.eject,
+        plot_to=options.plot,
     )

@@ -40,6 +40,24 @@ class State(StrEnum):
     UNREADY = "unready"
 
 
+class Trigger(StrEnum):
+    """Whether endpoints are ejected for something: not at all, or it is only said that they would be."""
+
+    OFF = "off"
+    ON = "on"
+    DRY_RUN = "dry-run"
+
+
+class Reason(StrEnum):
+    """What an endpoint is ejected for."""
+
+    GATEWAY = "gateway"  # so many requests in a row without a reply
+    ERRORS = "errors"  # so many replies in a row that say that it has failed
+    SUCCESS_RATE = "success-rate"
+    LATENCY = "latency"
+    SILENCE = "silence"  # it is given requests and answers none of them
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -76,6 +94,53 @@ class ServiceLimits:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ejection:
+    """Which endpoints are taken out of use because of how they serve, how many at most, and for how long."""
+
+    gateway: Trigger = field(
+        default=Trigger.ON,
+        metadata={"doc": "requests in a row without a reply: no connection, a reset, a timeout, a reply that is none"},
+    )
+    gateway_failures: int = field(default=5, metadata={"doc": "so many of them", "min": 1})
+    errors: Trigger = field(
+        default=Trigger.ON, metadata={"doc": "replies in a row with a status from 500 on, other than 501 and 505"}
+    )
+    error_replies: int = field(default=5, metadata={"doc": "so many of them", "min": 1})
+    success_rate: Trigger = field(
+        default=Trigger.ON, metadata={"doc": "more failures than the other endpoints of the service"}
+    )
+    failure_share: float = field(
+        default=0.2,
+        metadata={"doc": "of its requests, at least, and three times that of the others", "min": 0.01, "max": 1},
+    )
+    latency: Trigger = field(
+        default=Trigger.ON, metadata={"doc": "slower than the other endpoints, or silent while they answer"}
+    )
+    latency_factor: float = field(
+        default=4.0, metadata={"doc": "its median is so many times that of the others", "min": 1.5, "max": 1000}
+    )
+    latency_floor_s: float = field(default=0.01, metadata={"doc": "and so much longer"})
+    silence_s: float = field(
+        default=0.5,
+        metadata={"doc": "answers nothing for so long, and for 20 times their median, while others do", "min": 0.1},
+    )
+    max_share: float = field(
+        default=0.5, metadata={"doc": "of the endpoints may be out, but one always may and one never", "max": 1}
+    )
+    panic: float = field(
+        default=0.5, metadata={"doc": "when less than this share can be used, all are used again; 0: never", "max": 1}
+    )
+    base_s: float = field(
+        default=10.0, metadata={"doc": "the first time out lasts so long, each further one twice as long", "min": 0.1}
+    )
+    max_s: float = field(default=300.0, metadata={"doc": "and no longer than this", "min": 0.1})
+    ramp_s: float = field(
+        default=10.0, metadata={"doc": "as `slow_start`, for an endpoint that returns where there is none"}
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hash:
     """What keeps requests together under `balance: hash`: one of `by`, `header` and `cookie`."""
 
@@ -104,6 +169,8 @@ class Service:
     endpoints: tuple[Endpoint, ...] = ()
     timeouts: ServiceTimeouts = ServiceTimeouts()
     limits: ServiceLimits = ServiceLimits()
+    ejection: Ejection = Ejection()
+    is_panicking: bool = False  # too few can be used, so that all are, whatever is said of them
     version: int = 0  # grows with every change of this service
 
 

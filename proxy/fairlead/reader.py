@@ -20,7 +20,7 @@ from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
 from fairlead.health.checks.reading import read_checks
-from fairlead.model import Hash, Listener, ListenerLimits, Protocol, Route
+from fairlead.model import Ejection, Hash, Listener, ListenerLimits, Protocol, Route, Trigger
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, Kubernetes, ServiceSettings, Settings
@@ -195,6 +195,7 @@ class Reader:
             "weights": lambda inner: _checked(inner, parse_weights),
             "hash": self._hash,
             "checks": read_checks,
+            "ejection": _ejection,
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):
@@ -288,6 +289,18 @@ class Reader:
         if text in OFF:
             return ""
         return text if text in _STREAMS else str(self._base_dir / text)
+
+
+def _ejection(value: Value) -> Ejection | None:
+    """`off` alone stands for all triggers; the longest time out must be one."""
+    if not value.is_mapping and not value.is_null and value.text() in OFF:
+        none = Trigger.OFF
+        return Ejection(gateway=none, errors=none, success_rate=none, latency=none)
+    ejection = build(Ejection, read_group(value, Ejection))
+    given = _given(value)
+    if ejection and ejection.max_s < ejection.base_s and (place := given.get("max") or given.get("base")):
+        place.complain(f"leaves base ({ejection.base_s:g} s) above max ({ejection.max_s:g} s); lower base or raise max")
+    return ejection
 
 
 def _listener_limits(value: Value) -> ListenerLimits | None:

@@ -17,6 +17,7 @@ from fairlead.fields import Member, members
 from fairlead.health.checks.settings import CheckSettings
 from fairlead.model import (
     AUTO,
+    Ejection,
     Hash,
     Listener,
     ListenerLimits,
@@ -133,6 +134,12 @@ with their endpoint whatever `max_load` says. A service of a tcp listener has on
 _CHECKING: Final = """\
 [health-checks.md](health-checks.md) says what a check does, when an endpoint is taken out and what that means."""
 
+
+_EJECTING: Final = """\
+`gateway`, `errors`, `success_rate` and `latency` are triggers: `on`, `off`, or `dry-run`, which only says what would be
+done. `ejection: off` turns all of them off. [failing-endpoints.md](failing-endpoints.md) says what is counted, and what
+has to happen for a return."""
+
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
 paths are compared as the client sent them."""
@@ -155,6 +162,7 @@ def reference() -> str:
         _section("services.NAME.checks", CheckSettings, _CHECKING),
         _section("services.NAME.timeouts", ServiceTimeouts),
         _section("services.NAME.limits", ServiceLimits),
+        _section("services.NAME.ejection", Ejection, _EJECTING),
         _section("admin", Admin),
         _section("kubernetes", Kubernetes),
         _section("drain", Drain, _DRAINING),

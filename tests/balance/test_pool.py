@@ -165,10 +165,10 @@ def test_requests_are_counted_for_the_endpoint_and_for_all(mode: Mode) -> None:
     pool.begin(other, START + 7)
     assert (one.in_flight, other.in_flight, pool.in_flight) == (2, 1, 3)
     assert (one.silent_since, other.silent_since) == (START, START + 7)
-    pool.answered(one, START + 9, 9, False)
+    pool.answered(one, START + 9, 9, 200)
     pool.end(one, True)
     assert (one.in_flight, pool.in_flight, one.silent_since, one.latency_us) == (1, 2, START + 9, 9)
-    pool.answered(other, START + 9, 2, True)
+    pool.answered(other, START + 9, 2, 500)
     assert other.latency_us > SECOND
 
 
@@ -178,10 +178,10 @@ def test_nothing_is_measured_for_a_policy_that_ignores_it(mode: Mode, policy: st
     (one,) = endpoints(mode, 1)
     pool = make(mode, policy, [one], [])
     pool.begin(one, START)
-    pool.answered(one, START + 9, 9, False)
+    pool.answered(one, START + 9, 9, 200)
     pool.end(one, True)
     pool.begin(one, START + 10)
-    pool.failed(one, START + 19, 9)
+    pool.failed(one, START + 19, 9, "connect-failed")
     pool.end(one, False)
     assert (one.in_flight, one.waiting, one.silent_since, one.latency_us) == (0, 0, 0, 0)
 
@@ -193,11 +193,11 @@ def test_a_reply_that_goes_on_for_long_is_no_silence(mode: Mode) -> None:
     pool = make(mode, "peak-ewma", [one, other], [])
     for endpoint in (one, other):
         pool.begin(endpoint, START)
-        pool.answered(endpoint, START + 5, 5, False)
+        pool.answered(endpoint, START + 5, 5, 200)
     assert (one.in_flight, one.waiting, one.silent_since) == (1, 0, 0)
     pool.begin(one, START + 3600 * SECOND)
     assert one.silent_since == START + 3600 * SECOND
-    pool.failed(one, START + 3600 * SECOND, 100)
+    pool.failed(one, START + 3600 * SECOND, 100, "connect-failed")
     pool.end(one, False)
     pool.end(one, True)
     assert (one.in_flight, one.waiting, one.silent_since) == (0, 0, 0)

@@ -33,6 +33,7 @@ fairlead_connections_total counter listener
 fairlead_ejections_total counter endpoint,reason,service
 fairlead_endpoints gauge service,state
 fairlead_errors_total counter error,listener
+fairlead_panic gauge service
 fairlead_request_duration_seconds histogram service
 fairlead_requests_in_flight gauge endpoint,service
 fairlead_requests_total counter code,endpoint,listener,service

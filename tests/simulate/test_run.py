@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
 from dataclasses import replace
 from math import log
 from pathlib import Path
@@ -127,34 +125,25 @@ def test_more_workers_know_less_of_each_other() -> None:
     assert found[0] < found[1]
 
 
-class Three:
-    """Takes out what has failed three times, for a second."""
-
-    def __init__(self) -> None:
-        self.failures: Counter[str] = Counter()
-        self.until_us: dict[str, int] = {}
-
-    def outcome(self, address: str, now_us: int, took_us: int, is_failure: bool) -> Collection[str] | None:
-        assert took_us > 0
-        self.failures[address] += is_failure
-        if self.failures[address] < 3:
-            return None
-        self.failures[address] = 0
-        self.until_us[address] = now_us + 1_000_000
-        return self.until_us.keys()
-
-    def tick(self, now_us: int) -> Collection[str] | None:
-        over = [address for address, until_us in self.until_us.items() if until_us <= now_us]
-        for address in over:
-            del self.until_us[address]
-        return self.until_us.keys() if over else None
+@pytest.mark.parametrize("name", ["one-failing", "one-hanging", "one-slow"])
+def test_ejection_spares_the_clients(name: str) -> None:
+    without = simulate(short(name), "round-robin")
+    found = simulate(replace(short(name), ejection=True), "round-robin")
+    assert found.ejections > 0 == without.ejections
+    assert found.failed < 0.1 * without.failed
+    assert max(found.p99_by_slice[-10:]) < 60
 
 
-def test_what_watches_the_outcomes_may_take_endpoints_out_and_let_them_back() -> None:
-    text = "{seconds: 5s, rate: 1000, workers: 2, endpoints: {good: {count: 2}, bad: {changes: [{at: 0s, fails: 1}]}}}"
-    found = simulate(scenario(text), "round-robin", watch=Three)
-    assert 2 * 3 * 5 <= found.failed <= 2 * 3 * 5 + 6
-    assert simulate(scenario(text), "round-robin").failed > 1500
+def test_two_endpoints_that_both_fail_leave_one_in_use() -> None:
+    text = "{seconds: 5s, rate: 100, ejection: true, endpoints: {bad: {count: 2, changes: [{at: 1s, fails: 1}]}}}"
+    found = simulate(scenario(text), "round-robin")
+    assert found.ejections >= 1
+    assert sum(found.taken.values()) == found.requests  # each was given to an endpoint
+
+
+def test_what_is_well_is_left_alone() -> None:
+    found = simulate(replace(short("uneven"), ejection=True, seconds_s=10.0), "least-request")
+    assert found.ejections == 0
 
 
 def test_a_policy_that_is_not_there() -> None:

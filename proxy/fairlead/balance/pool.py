@@ -13,6 +13,16 @@ against the one that has served for the longest: where all are new nobody is hel
 - With a key (`hash`) the same requests must stay together, so it is the key that says whether a pick is kept: the keys
   of a new endpoint move over to it one after the other, each once.
 - Where more than nine tenths of the endpoints are new, a pick may be made up to 16 times; the last one is kept.
+
+What is counted of an endpoint costs additions, and a comparison where it fails: that so many in a row are too many is
+told to whoever made the pool (`on_failing`), which decides. Three choices are worth their reasons:
+
+- The median of what replies take moves by an eighth towards each of them. It needs one number, follows an endpoint that
+  gets 20 times slower within 25 replies, and a reply that takes minutes moves it no further than any other.
+- An endpoint that hangs has no latency and, until a timeout, no failure. So it is noticed when a request is sent there
+  while several others have got no answer for long; twice, a tenth of a second apart, because after a standstill of this
+  process the replies are there and only unread.
+- 429 is an answer: the endpoint is well, and says that it is busy. Policies that look at latencies see a failure in it.
 """
 
 from __future__ import annotations
@@ -35,6 +45,9 @@ _TRIES = 16  # picks that a slow start may turn down before one is kept whatever
 _FLOOR = 0.1  # how warm an endpoint is at least
 _ONE = 4294967296.0  # 2**32
 _CREDITS = 1 << 20
+_UNANSWERED = 4  # requests that an endpoint may owe an answer to for however long
+_CONFIRMED_US = 100_000  # after this a suspicion of silence is one no longer
+_BUSY = 429
 
 
 class Pool:
@@ -51,21 +64,30 @@ class Pool:
         self._eldest = 0  # since when the one serves that has served for the longest
         self._warm_at = 0  # from then on nobody is held back
         self._learns = True  # whether the policy looks at latencies
+        self.most_lost = 0  # in a row; 0: any number, as for the other two
+        self.most_errors = 0
+        self.silence_us = 0  # longer than this an endpoint must not owe several answers
+        self.ramp_us = 0  # the slow start of endpoints that return after an ejection, where there is none for all
+
+    def on_failing(self, endpoint: Candidate, reason: str, last: str, now: int) -> None:
+        """An endpoint has crossed a threshold, by what happened `last`. It may be told of several times."""
 
     def swap(self, picker: Picker, endpoints: Sequence[Candidate], now: int, slow_start_us: int) -> None:
         """From now on `picker` chooses, built for these endpoints. Those that were not there before begin to serve."""
         before = self._members
+        window = slow_start_us or self.ramp_us
         for endpoint in endpoints:
             if endpoint not in before:
-                endpoint.since = now
+                endpoint.since = now if slow_start_us or endpoint.has_returned else now - window  # which is warm
+                endpoint.has_returned = False
                 endpoint.credit = self._prng.below(_CREDITS) / _CREDITS  # the workers do not wait for the same moment
         self._members = set(endpoints)
-        self._slow_start_us = slow_start_us
+        self._slow_start_us = window
         self._warm_at = 0
-        if slow_start_us and endpoints:
+        if window and endpoints:
             self._eldest = min([endpoint.since for endpoint in endpoints])
             youngest = max([endpoint.since for endpoint in endpoints])
-            self._warm_at = youngest + slow_start_us if youngest > self._eldest else 0
+            self._warm_at = youngest + window if youngest > self._eldest else 0
         self._learns = not picker.ignores_latency
         self.picker = picker
 
@@ -129,20 +151,59 @@ class Pool:
         if self._learns and endpoint.waiting == 1:
             wake(endpoint, now)
             endpoint.silent_since = now
+        if endpoint.unanswered == 0:
+            endpoint.unanswered_since = now
+        endpoint.unanswered += 1
+        if endpoint.unanswered > _UNANSWERED and 0 < self.silence_us < now - endpoint.unanswered_since:
+            self._suspect(endpoint, now)
 
-    def answered(self, endpoint: Candidate, now: int, took_us: int, is_failure: bool) -> None:
-        """A reply has begun, so long after the endpoint got the request; it may say that the endpoint has failed."""
+    def _suspect(self, endpoint: Candidate, now: int) -> None:
+        """It has owed several answers for too long."""
+        if endpoint.suspected_at < endpoint.unanswered_since:
+            endpoint.suspected_at = now
+        elif now - endpoint.suspected_at >= _CONFIRMED_US:
+            endpoint.suspected_at = now
+            self.on_failing(endpoint, "silence", str((now - endpoint.unanswered_since) // 1000), now)
+
+    def answered(self, endpoint: Candidate, now: int, took_us: int, status: int) -> None:
+        """A reply has begun, so long after the endpoint got the request; 0 in place of a status is but a connection."""
         endpoint.waiting -= 1
+        endpoint.unanswered = 0
+        if is_error(status):
+            endpoint.failures += 1
+            endpoint.errors += 1
+            if self.most_errors and endpoint.errors >= self.most_errors:
+                endpoint.errors = 0
+                self.on_failing(endpoint, "errors", str(status), now)
+        else:
+            if status:
+                self.succeeded(endpoint)
+            if took_us > endpoint.median_us:
+                endpoint.median_us += (endpoint.median_us >> 3) + 1
+            else:
+                endpoint.median_us -= endpoint.median_us >> 3
         if not self._learns:
             return
-        if is_failure:
+        if is_error(status) or status == _BUSY:
             observe_failure(endpoint, now, took_us)
         else:
             observe(endpoint, now, took_us)
         endpoint.silent_since = now if endpoint.waiting > 0 else 0
 
-    def failed(self, endpoint: Candidate, now: int, took_us: int) -> None:
+    def succeeded(self, endpoint: Candidate) -> None:
+        """It has done what is expected of it."""
+        endpoint.successes += 1
+        endpoint.lost = 0
+        endpoint.errors = 0
+
+    def failed(self, endpoint: Candidate, now: int, took_us: int, kind: str) -> None:
         """There was no reply, or not a whole one, or not even a connection."""
+        endpoint.unanswered = 0
+        endpoint.failures += 1
+        endpoint.lost += 1
+        if self.most_lost and endpoint.lost >= self.most_lost:
+            endpoint.lost = 0
+            self.on_failing(endpoint, "gateway", str(kind), now)
         if self._learns:
             observe_failure(endpoint, now, took_us)
 
@@ -159,3 +220,8 @@ class Pool:
             endpoint.waiting -= 1
             if endpoint.waiting == 0:
                 endpoint.silent_since = 0
+
+
+def is_error(status: int) -> bool:
+    """Whether a reply says that the endpoint has failed. 501 and 505 say what it is, not how it is."""
+    return status >= 500 and status != 501 and status != 505

@@ -17,6 +17,15 @@ cdef class Candidate:
     cdef public int64_t silent_since
     cdef public int64_t since
     cdef public double credit
+    cdef public bint has_returned
+    cdef public int64_t successes
+    cdef public int64_t failures
+    cdef public int64_t median_us
+    cdef public int64_t lost
+    cdef public int64_t errors
+    cdef public int64_t unanswered
+    cdef public int64_t unanswered_since
+    cdef public int64_t suspected_at
 
 
 cdef class Picker:

@@ -21,7 +21,12 @@ class Candidate:
     `latency_us` is how long its replies take, of which peaks count more, as it was at `latency_at` (0: nothing is
     known); `observed_at` is when that was measured last. `waiting` requests have no answer yet, and `silent_since` is
     when it answered last, or got a request while none was waiting (0: none is). `since` is when it began to serve, and
-    `credit` what it is owed while that is not long ago. Pools keep all of them.
+    `credit` what it is owed while that is not long ago. `has_returned` says that it had been ejected before that.
+
+    Of how it serves: `successes` and `failures` since they were asked for, `median_us` of what its good replies take;
+    `lost` requests and `errors` are in a row, until the next success; `unanswered` requests were sent since it last
+    said anything, the first of them at `unanswered_since`, and at `suspected_at` that seemed too long. Pools keep all
+    of them.
     """
 
     def __init__(self, address: str, weight: int = 1) -> None:
@@ -35,6 +40,15 @@ class Candidate:
         self.silent_since = 0
         self.since = 0
         self.credit = 0.0
+        self.has_returned = False
+        self.successes = 0
+        self.failures = 0
+        self.median_us = 0
+        self.lost = 0
+        self.errors = 0
+        self.unanswered = 0
+        self.unanswered_since = 0
+        self.suspected_at = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address} weight {self.weight}>"

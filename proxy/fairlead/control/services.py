@@ -21,8 +21,9 @@ from fairlead.control.checking import CheckVoice, Tell
 from fairlead.control.chorus import Chorus
 from fairlead.discovery import Found, Source
 from fairlead.health.checks.run import Checks
-from fairlead.health.verdicts import Verdicts
-from fairlead.model import Endpoint, Service
+from fairlead.health.ejection import is_panic
+from fairlead.health.verdicts import Judge, Verdicts
+from fairlead.model import Endpoint, Service, State
 from fairlead.observe.status import SourceStatus
 
 _log = logging.getLogger("fairlead.discovery")
@@ -108,12 +109,23 @@ class Services:
     def _update(self, name: str) -> bool:
         found = self._followed[name].service()
         self.checks.follow(name, found.endpoints)
-        service = replace(found, endpoints=self.verdicts.applied(name, found.endpoints))
+        service = self._judge(found)
         was = self.current.get(name)
         if was is not None and replace(was, version=0) == service:
             return False
         self.current[name] = replace(service, version=next(self._versions))
         return True
+
+    def _judge(self, found: Service) -> Service:
+        """The service with what is said of its endpoints; if that leaves too few, only an operator's word counts."""
+        judged = self.verdicts.applied(found.name, found.endpoints)
+        if judged is found.endpoints:
+            return found
+        spared = self.verdicts.applied(found.name, found.endpoints, (Judge.HAND,))
+        ready = [endpoint for endpoint in spared if endpoint.state is State.READY]
+        if is_panic(ready, judged, found.ejection.panic):
+            return replace(found, endpoints=spared, is_panicking=True)
+        return replace(found, endpoints=judged)
 
 
 class _Followed:
@@ -168,6 +180,7 @@ class _Followed:
             endpoints=tuple(endpoints.values()),
             timeouts=settings.timeouts,
             limits=settings.limits,
+            ejection=settings.ejection,
         )
 
     def status(self) -> list[SourceStatus]:

@@ -23,6 +23,7 @@ from fairlead import config
 from fairlead.autoscale.settings import MetricsApi
 from fairlead.config import Settings
 from fairlead.control.channel import Message
+from fairlead.control.ejector import Ejector
 from fairlead.control.logs import Seldom
 from fairlead.control.machine import usable_cores
 from fairlead.control.merge import Merger
@@ -58,6 +59,7 @@ class Supervisor:
         self.workers = [WorkerProcess(number, handlers) for number in range(count)]
         self.sockets = Sockets(count)
         self.services = Services(self._on_change, self.tell)
+        self.ejector = Ejector(self.services.verdicts, self.services.current, self.workers, self.tell)
         self.snapshot = Snapshot()
         self.applied = asyncio.Event()  # every worker runs a first snapshot
         self.reported = 0.0  # when a worker last did, on the monotonic clock
@@ -103,6 +105,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(_LOOK_S)
             self._merger.prune(self.snapshot.services)
+            self.ejector.tick()
             for worker in self.workers:
                 worker.kill_if_stuck()
 
@@ -144,6 +147,7 @@ class Supervisor:
         self._tell_snapshot(worker)
 
     def _on_start(self, worker: WorkerProcess) -> None:
+        self.ejector.started(worker)
         self._tell_access_log(worker)
         if worker.is_ending:
             worker.send({"type": "drain", "limit_s": 0})
@@ -213,6 +217,10 @@ class Supervisor:
         match message.get("type"):
             case "report":
                 self._take_report(worker, message)
+            case "accuse":
+                self.ejector.accuse(worker, message)
+            case "probe":
+                self.ejector.probed(message)
             case "refused":
                 self._take_refusal(worker, str(message.get("problem")))
             case "fault":
@@ -223,6 +231,7 @@ class Supervisor:
     def _take_report(self, worker: WorkerProcess, report: Message) -> None:
         try:
             self._merger.take(worker.number, report)
+            self.ejector.take(report)
         except (KeyError, TypeError, ValueError) as error:  # it serves all the same, so it is left alone
             self._faults.error(f"worker {worker.number} sent a report that is none", error)
             return
@@ -297,6 +306,7 @@ class Supervisor:
             sources=self.services.status(),
             checks=self.services.checks.figures(),
             verdicts={name: self.services.verdicts.of(name) for name in self.settings.services},
+            ejections=self.ejector.counts(),
             objectives={name: each.objective_s for name, each in self.settings.services.items() if each.objective_s},
             workers=[self._worker_status(worker) for worker in self.workers],
             config=config.to_json(self.settings),

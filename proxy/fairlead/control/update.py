@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from fairlead.model import (
+    Ejection,
     Endpoint,
     Hash,
     Listener,
@@ -25,6 +26,7 @@ from fairlead.model import (
     ServiceTimeouts,
     Snapshot,
     State,
+    Trigger,
     Update,
 )
 
@@ -82,8 +84,14 @@ def _service_from_json(raw: dict[str, Any]) -> Service:
         "hash": Hash(**raw["hash"]) if raw["hash"] is not None else None,
         "timeouts": ServiceTimeouts(**raw["timeouts"]),
         "limits": ServiceLimits(**raw["limits"]),
+        "ejection": _ejection_from_json(raw["ejection"]),
     }
     return Service(**{**raw, **given})
+
+
+def _ejection_from_json(raw: dict[str, Any]) -> Ejection:
+    triggers = {name: Trigger(raw[name]) for name in ("gateway", "errors", "success_rate", "latency")}
+    return Ejection(**{**raw, **triggers})
 
 
 def _listener_from_json(raw: dict[str, Any]) -> Listener:

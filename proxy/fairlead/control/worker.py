@@ -4,9 +4,12 @@ Owns the translation between the supervisor's messages and the plane. Never deci
 the supervisor is gone. Started as `python -m fairlead.control.worker FD NUMBER`.
 
 From the supervisor: `socket` (a listening descriptor for the update that follows), `update`, `report` (asks for one),
-`access-log`, `announce` (replies say that the connection ends), `drain` (stop accepting, end within `limit_s`).
-To it: `report`, every second and when asked; `fault`, once, when a user's policy did what it must not; `refused`,
-with the reasons, for an update that was not applied whole. What a user's policy raises for one service must not cost
+`access-log`, `announce` (replies say that the connection ends), `drain` (stop accepting, end within `limit_s`), `probe`
+(the ejected endpoints that this worker may give a request to), `refuse` (an endpoint is not ejected), `silent` (one is,
+because it answers nothing).
+To it: `report`, every second and when asked; `accuse`, when an endpoint has failed too often; `probe`, that one has
+begun or how it ended; `fault`, once, when a user's policy did what it must not; `refused`, with the reasons, for an
+update that was not applied whole. What a user's policy raises for one service must not cost
 the others: that service stays as it was, or answers `no-endpoint` when it is new, the rest of the update is applied,
 and the version that is reported stays behind.
 """
@@ -69,6 +72,7 @@ class Worker:
         self._reactor.open()
         self._channel.on_message = self._on_message
         self._channel.on_close = self._on_orphaned
+        self._plane.tell = self._channel.send_message
         self._channel.open()
         self._loop.call_later(REPORT_S, self._report_regularly)
         self._loop.call_later(_TRIM_S, self._give_back_regularly)
@@ -89,6 +93,12 @@ class Worker:
                 self._update(message)
             case "report":
                 self._send_report()
+            case "probe":
+                self._plane.may_probe(message["endpoints"])
+            case "refuse":
+                self._plane.refuse(message["service"], message["endpoint"])
+            case "silent":
+                self._plane.give_elsewhere(message["service"], message["endpoint"])
             case "access-log":
                 self._open_access_log(message)
             case "announce":
@@ -151,6 +161,7 @@ class Worker:
 
     def _report_regularly(self) -> None:
         if not self.stopped.is_set():
+            self._plane.tick()
             self._send_report()
             self._loop.call_later(REPORT_S, self._report_regularly)
 

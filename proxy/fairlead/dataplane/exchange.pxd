@@ -19,7 +19,6 @@ cdef int _LENGTH
 cdef int _CHUNKED
 cdef int _UNTIL_CLOSE
 
-cdef bint _is_failure(int status) except -1
 cdef Py_ssize_t _size(list parts) except -1
 
 
@@ -76,6 +75,7 @@ cdef class Exchange:
     cdef uint64_t _key  # of what must stay together
     cdef int64_t _asked  # when the present attempt began
     cdef int64_t _ttfb
+    cdef int64_t _probe_us  # how long each step of a probe may take
     cdef int64_t _request_bytes
     cdef int64_t _reply_bytes
     cdef int _attempts
@@ -86,6 +86,7 @@ cdef class Exchange:
     cdef bint _is_idempotent
     cdef bint _is_answered  # the reply has begun
     cdef bint _is_fresh_only
+    cdef bint _is_probe
     cdef bint _is_rate_next
     cdef bint _is_client_kept
     cdef bint _is_server_kept
@@ -113,6 +114,13 @@ cdef class Exchange:
     cdef object _late(self)
     cdef _send_on(self, list out)
     cdef _dispatch(self)
+    @cython.locals(endpoint=LiveEndpoint, server=Upstream)
+    cdef bint _take_probe(self) except -1
+    @cython.locals(asked=int64_t)
+    cdef _end_probe(self, object failure)
+    cdef _fail_probe(self, object failure)
+    cdef bint _is_probe_passed(self, int status) except -1
+    cpdef object give_elsewhere(self)
     @cython.locals(server=Upstream)
     cdef Upstream _connection(self, LiveEndpoint endpoint)
     cdef _send(self, Upstream server)

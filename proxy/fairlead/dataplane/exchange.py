@@ -16,6 +16,7 @@ from fairlead.dataplane.replies import own_reply
 from fairlead.errors import STATUS, Kind
 
 if cython.compiled:
+    from cython.cimports.fairlead.balance.pool import is_error
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.dataplane.listener import LiveListener
     from cython.cimports.fairlead.dataplane.service import LiveService
@@ -24,6 +25,7 @@ if cython.compiled:
     from cython.cimports.fairlead.wire.body import Body
     from cython.cimports.fairlead.wire.http1 import ReplyHead, RequestHead
 else:
+    from fairlead.balance.pool import is_error
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.dataplane.listener import LiveListener
     from fairlead.dataplane.service import LiveService
@@ -152,6 +154,7 @@ class Exchange:
         self._interims = 0
         self.status = 0
         self._is_fresh_only = False
+        self._is_probe = False
         self._is_until_close = False
         self.is_request_done = request.framing == _NO_BODY
         self.is_reply_started = False
@@ -254,7 +257,7 @@ class Exchange:
         if self.is_request_done:
             self._arm(client, client.reader_us() if client.is_blocked else 0)
             if server.is_connected and not self.is_reply_started:
-                self._arm(server, self.service.reply_us)
+                self._arm(server, self._probe_us if self._is_probe else self.service.reply_us)
         elif server.is_blocked:  # and the client is paused
             self._stop_clock()
             self._arm(client, client.reader_us() if client.is_blocked else 0)
@@ -273,6 +276,8 @@ class Exchange:
     def _dispatch(self) -> None:
         """Give the request to an endpoint that was not tried yet, or answer for the service."""
         while self._attempts < _ATTEMPTS:
+            if self.service.probes and self._take_probe():
+                return
             endpoint = self.service.choose(self._key, self._tried, self.client.reactor.now)
             if endpoint is None:
                 break
@@ -287,12 +292,71 @@ class Exchange:
             if server is not None:
                 self._send(server)
                 return
-            self.service.failed(endpoint, self._asked, 0)
+            self.service.failed(endpoint, self._asked, 0, Kind.CONNECT_FAILED)
             self._note_failure(Kind.CONNECT_FAILED)
         if self._failure is None:
             self.endpoint = self.service.nobody
             self._failure = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
         self.fail(self._failure)
+
+    # A probe: an ejected endpoint is given one request. Whatever goes wrong with it, the client must not see it.
+
+    def _take_probe(self) -> bool:
+        """Send the request to an endpoint that may be probed, if it may be sent again and there is one."""
+        if self._attempts or self._retry is not None:
+            return False
+        if not self._is_idempotent or not self.is_request_done or self._sent is not None:
+            return False
+        endpoint = self.service.outcasts.take()
+        if endpoint is None:
+            return False
+        self.endpoint = endpoint
+        self._is_probe = True
+        self._asked = self.client.reactor.now
+        self._probe_us = self.service.outcasts.probe_us()
+        if self._due:  # and there must be time for another endpoint
+            self._probe_us = min(self._probe_us, max((self._due - self._asked) // 3, 1))
+        server = self._connection(endpoint)
+        if server is None:
+            self._end_probe(Kind.CONNECT_FAILED)
+            self._retry = "probe"
+            return False
+        self._arm(server, self._probe_us)
+        self._send(server)
+        return True
+
+    def _end_probe(self, failure: str) -> None:
+        self._is_probe = False
+        asked = self._asked
+        self._asked = self.client.reactor.now
+        self.service.outcasts.probed(self.endpoint, str(failure), monotonic_us() - asked)
+
+    def _fail_probe(self, failure: str) -> None:
+        """The endpoint has failed again: the request begins anew, at another."""
+        self._end_probe(failure)
+        self._detach(False)
+        self._retry = "probe"
+        self._dispatch()
+
+    def _is_probe_passed(self, status: int) -> bool:
+        """The reply to a probe has come; whether the client gets it."""
+        if is_error(status):
+            self.on_lost(str(status))
+            return False
+        self._end_probe("")
+        return True
+
+    def give_elsewhere(self) -> None:
+        """The endpoint was found to be silent: what may be sent twice need not wait for it any longer."""
+        if self.is_reply_started or self._is_probe or not self._may_retry(Kind.UPSTREAM_RESET):
+            return
+        try:
+            self._detach(False)
+            self._note_failure(Kind.UPSTREAM_TIMEOUT)
+            self._dispatch()
+        except Exception:
+            self._abandon()  # as in on_lost
+            raise
 
     def _connection(self, endpoint: LiveEndpoint) -> Upstream | None:
         """An idle connection, else a new one; None when connecting failed at once."""
@@ -366,10 +430,12 @@ class Exchange:
 
     def on_reply(self, head: ReplyHead, data: bytes, start: int, end: int) -> None:
         """The head of the final reply is data[start:end]."""
+        if self._is_probe and not self._is_probe_passed(head.status):
+            return
         now = monotonic_us()
         self._ttfb = now - self._started
         self.endpoint.observe_ttfb(self._ttfb)
-        self.service.answered(self.endpoint, now, now - self._asked, _is_failure(head.status))
+        self.service.answered(self.endpoint, now, now - self._asked, head.status)
         self._is_answered = True
         self.status = head.status
         if head.status == 101:
@@ -503,12 +569,14 @@ class Exchange:
 
     def _detach(self, keep: bool) -> None:
         server = self.server
+        if self._is_probe:  # ended from outside; that it went well is not known
+            self._end_probe(Kind.CLIENT_GONE)
         if server is not None:
             self.server = _NOTHING
             self.service.end(self.endpoint, self._is_answered)
             server.release(keep)
 
-    def on_lost(self, kind: Kind) -> None:
+    def on_lost(self, kind: str) -> None:
         """The connection to the endpoint failed or broke a rule: another endpoint, an error, or a cut reply."""
         try:
             self._go_on_without(kind)
@@ -516,11 +584,15 @@ class Exchange:
             self._abandon()  # a bug, or a user's policy that raises: the client must not wait for ever
             raise
 
-    def _go_on_without(self, kind: Kind) -> None:
+    def _go_on_without(self, kind: str) -> None:
+        if self._is_probe:
+            self._fail_probe(kind)
+            return
+        assert isinstance(kind, Kind)  # only of a probe it may be the status of a reply
         was_reused = self.server.is_reused
         if not (was_reused and kind is Kind.UPSTREAM_RESET):  # which says nothing of the endpoint, see below
             now = monotonic_us()
-            self.service.failed(self.endpoint, now, now - self._asked)
+            self.service.failed(self.endpoint, now, now - self._asked, kind)
         self._detach(False)
         if self.is_reply_started:
             self._truncate(kind)
@@ -721,11 +793,6 @@ class Exchange:
         self._detach(False)
         self._leave(False)
         self._record(client, reason)
-
-
-def _is_failure(status: int) -> bool:
-    """Whether a reply says that the endpoint has failed. 501 and 505 say what it is, not how it is."""
-    return status == 429 or (status >= 500 and status != 501 and status != 505)
 
 
 def _size(parts: list[bytes]) -> int:

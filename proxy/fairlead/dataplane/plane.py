@@ -12,11 +12,12 @@ from typing import Any
 from fairlead.dataplane.downstream import Http1Downstream, HttpListener
 from fairlead.dataplane.endpoint import LiveEndpoint
 from fairlead.dataplane.listener import LiveListener
+from fairlead.dataplane.outcasts import Tell
 from fairlead.dataplane.service import LiveService
 from fairlead.dataplane.tcp import TcpClient, TcpListener
 from fairlead.dataplane.upstream import Http1Upstream
 from fairlead.engine.reactor import Reactor, monotonic_us
-from fairlead.model import Listener, Protocol, Update
+from fairlead.model import Listener, Protocol, Reason, Update
 
 Access = Callable[[tuple[Any, ...]], None]
 
@@ -35,9 +36,24 @@ class Plane:
         self._unrouted = self._new_service("")
         self._access: Access | None = None
         self._on_drained: Callable[[], None] | None = None
+        self.tell: Tell = _ignore  # takes what the supervisor must hear at once
 
     def _new_service(self, name: str) -> LiveService:
-        return LiveService(name, self._new_upstream)
+        service = LiveService(name, self._new_upstream)
+        service.outcasts.tell = self._hear
+        return service
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if message.get("reason") == Reason.SILENCE:  # not from here: an exchange is in the middle of something
+            name, address = message["service"], message["endpoint"]
+            self._reactor.loop.call_soon(self._forsake, name, address)
+        self.tell(message)
+
+    def _forsake(self, name: str, address: str) -> None:
+        service = self._services.get(name)
+        endpoint = service.endpoints.get(address) if service is not None else None
+        if endpoint is not None and not endpoint.is_usable:
+            self.give_elsewhere(name, address)
 
     def _new_upstream(self, service: LiveService, endpoint: LiveEndpoint) -> Http1Upstream:
         upstream = Http1Upstream.__new__(Http1Upstream)
@@ -135,6 +151,31 @@ class Plane:
         for service in self._services.values():
             service.close()
 
+    # Endpoints that fail, and what the supervisor says of them.
+
+    def may_probe(self, endpoints: Mapping[str, list[str]]) -> None:
+        """From now on this worker may probe these endpoints, by service, and no others."""
+        for name, service in self._services.items():
+            service.outcasts.may_probe(endpoints.get(name, []))
+
+    def refuse(self, name: str, address: str) -> None:
+        """The supervisor has not ejected what this worker keeps away from."""
+        if name in self._services:
+            self._services[name].outcasts.refuse(address, monotonic_us())
+
+    def give_elsewhere(self, name: str, address: str) -> None:
+        """An endpoint was found to be silent: what waits for it and may be sent twice goes to others."""
+        for member in self._reactor.members():
+            exchange = member.exchange if isinstance(member, Http1Upstream) else None
+            if exchange is not None and (exchange.service.name, exchange.endpoint.address) == (name, address):
+                exchange.give_elsewhere()
+
+    def tick(self) -> None:
+        """To be called about once a second."""
+        now = monotonic_us()
+        for service in self._services.values():
+            service.tick(now)
+
     def faults(self) -> dict[str, str]:
         """What users' policies did first that they must not, by service; endpoints are then chosen at random."""
         faults = {name: getattr(service.picker, "fault", "") for name, service in self._services.items()}
@@ -152,6 +193,10 @@ class Plane:
             "listeners": listeners,
             "services": {name: service.report() for name, service in services if service.is_touched},
         }
+
+
+def _ignore(_: dict[str, Any]) -> None:
+    pass
 
 
 def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ cdef class LiveService(Pool):
     cdef int _hash_by
     cdef bytes _hash_name
     cdef public bint is_touched
+    cdef readonly object outcasts
+    cdef public list probes
 
     cpdef LiveEndpoint choose(self, uint64_t key, list tried, int64_t now)
     cpdef uint64_t key(self, bytes host, list parts) except? 0

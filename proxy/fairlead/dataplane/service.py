@@ -6,22 +6,26 @@ requests and nothing else; one assignment swaps it, so a request sees the old se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import cython
 
 from fairlead import balance
-from fairlead.model import Endpoint, Hash, Service, State
+from fairlead.dataplane.outcasts import Outcasts
+from fairlead.health.ejection import silence_us
+from fairlead.model import Endpoint, Hash, Reason, Service, State
 
 if cython.compiled:
     from cython.cimports.fairlead.balance.bounded_hash import key_of
     from cython.cimports.fairlead.balance.pool import Pool
+    from cython.cimports.fairlead.balance.seam import Candidate
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.observe.histogram import Histogram
 else:
     from fairlead.balance.bounded_hash import key_of
     from fairlead.balance.pool import Pool
+    from fairlead.balance.seam import Candidate
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.observe.histogram import Histogram
 
@@ -52,6 +56,8 @@ class LiveService(Pool):
         self.eligible = 0
         self.request_us = 0  # also of the requests that reach no service
         self.is_touched = True
+        self.outcasts = Outcasts(self)
+        self.probes: list[LiveEndpoint] = []  # endpoints that the next requests may be sent to as probes
         self._hash_by = _NO_KEY
         self._hash_name = b""
 
@@ -60,8 +66,10 @@ class LiveService(Pool):
         policy = balance.load(spec.balance, None)
         previous = self.picker if self.spec is not None and self.spec.balance == spec.balance else None
         live = self._live(spec.endpoints)
-        eligible = [live[e.address] for e in _eligible(spec.endpoints)]
+        eligible = [live[e.address] for e in self.outcasts.eligible(spec)]
         picker = policy(eligible, previous)  # a user's policy may raise: until here only weights have changed
+        self._welcome(eligible)
+        self._watch(spec)
         self.swap(picker, eligible, now, int(spec.slow_start_s * 1e6))
         self._hash(spec)
         self._retire(live, eligible)
@@ -76,6 +84,38 @@ class LiveService(Pool):
         self.max_connections = spec.limits.max_connections
         self.max_idle = spec.limits.max_idle or _UNLIMITED
         self.is_touched = True
+
+    def rebuild(self, now: int) -> None:
+        """The worker keeps away from other endpoints than before."""
+        if self.spec is not None:
+            self.apply(self.spec, now)
+
+    def _welcome(self, eligible: list[LiveEndpoint]) -> None:
+        """Those that were ejected begin anew, and slowly."""
+        was = {} if self.spec is None else {e.address: e.state for e in self.spec.endpoints}
+        for endpoint in eligible:
+            if was.get(endpoint.address) is State.EJECTED and not endpoint.is_usable:
+                endpoint.has_returned = True
+                endpoint.lost = endpoint.errors = endpoint.unanswered = 0
+
+    def _watch(self, spec: Service) -> None:
+        """Have it noticed when an endpoint fails."""
+        self.most_lost = spec.ejection.gateway_failures
+        self.most_errors = spec.ejection.error_replies
+        self.ramp_us = int(spec.ejection.ramp_s * 1e6)
+        self.silence_us = silence_us(spec.ejection, len(spec.endpoints), [])
+
+    def on_failing(self, endpoint: Candidate, reason: str, last: str, now: int) -> None:
+        """The pool has counted so much that an endpoint may have to go."""
+        failing: Any = endpoint  # of a pool's candidates, which are endpoints here
+        self.outcasts.accuse(failing, Reason(reason), last, now)
+
+    def tick(self, now: int) -> None:
+        """A second or so has passed."""
+        self.outcasts.tick(now)
+        if self.is_touched and self.spec is not None:
+            medians = [e.median_us for e in self.endpoints.values() if e.median_us]
+            self.silence_us = silence_us(self.spec.ejection, len(self.spec.endpoints), medians)
 
     def _live(self, endpoints: Iterable[Endpoint]) -> dict[str, LiveEndpoint]:
         live: dict[str, LiveEndpoint] = {}
@@ -177,13 +217,18 @@ class LiveService(Pool):
             "duration": _histogram(self.duration),
             "connect": _histogram(self.connect),
             "retries": dict(self.retries),
+            "outcomes": _outcomes(present),
         }
 
 
-def _eligible(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """The ready endpoints; when there is none, those that drain but still serve (KEP-1669)."""
-    ready = [e for e in endpoints if e.state is State.READY]
-    return ready or [e for e in endpoints if e.state is State.DRAINING]
+def _outcomes(endpoints: Iterable[LiveEndpoint]) -> list[list[Any]]:
+    """[address, successes, failures, median latency in us] since this was asked for last, of those that had any."""
+    found = []
+    for endpoint in endpoints:
+        if endpoint.successes or endpoint.failures:
+            found.append([endpoint.address, endpoint.successes, endpoint.failures, endpoint.median_us])
+            endpoint.successes = endpoint.failures = 0
+    return found
 
 
 def _histogram(histogram: Histogram) -> dict[str, Any]:

@@ -37,10 +37,12 @@ cdef class TcpClient(Stream):
     cdef bint is_over
 
     cdef begin(self, TcpListener listener)
-    @cython.locals(server=TcpServer)
     cpdef object next_server(self)
     cpdef object server_lost(self, object failure)
     cpdef object end(self, object reason)
+    @cython.locals(server=TcpServer)
+    cdef bint _connect(self, LiveEndpoint endpoint, int64_t limit_us) except -1
+    cdef bint _probe(self) except -1
     cdef _note_failure(self, LiveEndpoint endpoint, object failure)
     cdef _count(self, LiveEndpoint endpoint, int status, object reason)
 
@@ -50,9 +52,11 @@ cdef class TcpServer(Stream):
     cdef readonly LiveEndpoint endpoint
     cdef readonly int64_t started
     cdef readonly bint is_connected
+    cdef public bint is_probe
     cdef bint is_over
 
     cdef begin(self, TcpClient client, LiveEndpoint endpoint)
+    cpdef object end_probe(self, object failure)
     cpdef object release(self)
 
 

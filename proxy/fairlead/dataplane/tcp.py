@@ -75,6 +75,8 @@ class TcpClient(Stream):
         """Connect to an endpoint that was not yet tried; without one the session ends."""
         while self.attempts < _ATTEMPTS:
             now = self.reactor.now
+            if self.service.probes and self._probe():
+                return
             endpoint = self.service.choose(self.service.key(self.host, None), self.tried, now)
             if endpoint is None:
                 break
@@ -82,31 +84,57 @@ class TcpClient(Stream):
             if self.failure is not None:
                 self.service.count_retry(self.failure)
             self.service.make_room(endpoint)
-            server: TcpServer = TcpServer.__new__(TcpServer)
-            server.begin(self, endpoint)
-            if server.connect(endpoint.socket_address) == 0:
-                self.server = server
-                endpoint.connections += 1
-                endpoint.connecting.add(server)
-                self.service.begin(endpoint, now)
-                self.service.is_touched = True
-                server.arm(self.service.connect_us)
+            if self._connect(endpoint, self.service.connect_us):
                 return
             self._note_failure(endpoint, Kind.CONNECT_FAILED)
         if self.failure is None:
             self.failure = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
         self.end(self.failure)
 
+    def _connect(self, endpoint: LiveEndpoint, limit_us: int) -> bool:
+        """Whether a connection to this endpoint has been begun."""
+        server: TcpServer = TcpServer.__new__(TcpServer)
+        server.begin(self, endpoint)
+        if server.connect(endpoint.socket_address) != 0:
+            return False
+        self.server = server
+        endpoint.connections += 1
+        endpoint.connecting.add(server)
+        self.service.begin(endpoint, self.reactor.now)
+        self.service.is_touched = True
+        server.arm(limit_us)
+        return True
+
+    def _probe(self) -> bool:
+        """Connect to an endpoint that was ejected, once; whether that has been begun. If it fails, there are others."""
+        if self.attempts or self.tried is not None:
+            return False
+        endpoint = self.service.outcasts.take()
+        if endpoint is None:
+            return False
+        if self._connect(endpoint, self.service.outcasts.probe_us()):
+            self.server.is_probe = True
+            return True
+        self.service.outcasts.probed(endpoint, Kind.CONNECT_FAILED.value, 0)
+        return False
+
     def server_lost(self, failure: Kind) -> None:
         """The connection to the endpoint failed: another is tried while no byte was exchanged."""
         server = self.server
         if server.is_connected:
             # One that had said all it had to say has only stopped listening: its words still reach the client.
+            if not server.is_over and self.sent == 0:
+                self.service.failed(server.endpoint, self.reactor.now, 0, failure)
             self.end("" if server.is_over else failure)
             return
         self.server = _NOTHING
+        was_probe = server.is_probe
+        server.end_probe(failure)
         server.release()
-        self._note_failure(server.endpoint, failure)
+        if was_probe:
+            self.tried = [server.endpoint]
+        else:
+            self._note_failure(server.endpoint, failure)
         try:
             self.next_server()
         except Exception:
@@ -116,7 +144,7 @@ class TcpClient(Stream):
 
     def _note_failure(self, endpoint: LiveEndpoint, failure: Kind) -> None:
         self.failure = failure
-        self.service.failed(endpoint, self.reactor.now, 0)
+        self.service.failed(endpoint, self.reactor.now, 0, failure)
         if self.tried is None:
             self.tried = []
         self.tried.append(endpoint)
@@ -168,6 +196,9 @@ class TcpClient(Stream):
             status = STATUS[Kind(reason) if reason in STATUS else Kind.CLIENT_GONE]
         if server is not None:
             endpoint = server.endpoint
+            server.end_probe(Kind.CLIENT_GONE)
+            if not reason and server.is_connected and self.sent == 0:
+                self.service.succeeded(endpoint)  # it may have nothing to say, and has said so in an orderly way
             self.server = _NOTHING
             server.release()
             _part(server, reason)
@@ -203,7 +234,14 @@ class TcpServer(Stream):
         self.endpoint = endpoint
         self.started = monotonic_us()
         self.is_connected = False
+        self.is_probe = False
         self.is_over = False  # the endpoint will send no more
+
+    def end_probe(self, failure: str) -> None:
+        """The connection is there, or it has failed: that is the result of the probe, if it is one."""
+        if self.is_probe:
+            self.is_probe = False
+            self.client.service.outcasts.probed(self.endpoint, str(failure), monotonic_us() - self.started)
 
     def release(self) -> None:
         """The endpoint no longer carries this session."""
@@ -217,13 +255,16 @@ class TcpServer(Stream):
         self.is_connected = True
         self.endpoint.connecting.discard(self)
         client.service.connect.record(now - self.started)
-        client.service.answered(self.endpoint, now, now - self.started, False)
+        client.service.answered(self.endpoint, now, now - self.started, 0)
+        self.end_probe("")
         self.arm(0)
         client.arm(client.idle_us)
         client.resume()
 
     def on_data(self, data: bytes) -> None:
         client = self.client
+        if client.sent == 0:
+            client.service.succeeded(self.endpoint)
         client.sent += len(data)
         client.listener.sent += len(data)
         client.arm(client.idle_us)

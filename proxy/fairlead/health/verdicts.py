@@ -103,11 +103,18 @@ class Verdicts:
         given = self._given.get(service, {})
         return {address: tuple(sorted(judged.values(), key=_severity)) for address, judged in given.items()}
 
-    def applied(self, service: str, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-        """The endpoints with the states that follow. Costs nothing where nobody has said anything."""
+    def applied(
+        self, service: str, endpoints: tuple[Endpoint, ...], judges: Collection[Judge] = tuple(Judge)
+    ) -> tuple[Endpoint, ...]:
+        """The endpoints with the states that follow from what these judges say. Costs nothing where nobody has."""
         given = self._given.get(service)
         if not given:
             return endpoints
+        if len(judges) < len(Judge):
+            given = {
+                address: {judge: verdict for judge, verdict in judged.items() if judge in judges}
+                for address, judged in given.items()
+            }
         return tuple([_judged(endpoint, given.get(endpoint.address)) for endpoint in endpoints])
 
 

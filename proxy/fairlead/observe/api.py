@@ -110,6 +110,7 @@ def _service(
         "name": service.name,
         "balance": service.balance,
         "version": service.version,
+        "notes": _notes(service),
         "endpoints": [
             {
                 **_endpoint(e, requests.get(e.address, {}), totals, verdicts.get(e.address, ())),
@@ -148,6 +149,14 @@ def _last_check(check: LastCheck | None) -> Json | None:
         "detail": check.outcome.detail,
         "took_ms": check.outcome.took_us / 1000,
     }
+
+
+def _notes(service: Service) -> list[str]:
+    """What else decides which endpoints are used."""
+    if not service.is_panicking:
+        return []
+    least = f"{service.ejection.panic:.0%}"
+    return [f"panic: fewer than {least} of the endpoints can be used, so that all are, whatever their verdicts say"]
 
 
 def _source(source: SourceStatus) -> Json:

@@ -199,9 +199,16 @@ METRICS: Final = (
     Metric(
         "fairlead_ejections_total",
         "counter",
-        "Endpoints taken out of rotation because they failed.",
+        "Endpoints taken out of rotation because they failed; reasons that end in -dry-run were only said.",
         ("service", "endpoint", "reason"),
         samples.ejections,
+    ),
+    Metric(
+        "fairlead_panic",
+        "gauge",
+        "1 while so few endpoints of a service can be used that all are, whatever is said of them.",
+        ("service",),
+        samples.panic,
     ),
     Metric(
         "fairlead_retries_total",

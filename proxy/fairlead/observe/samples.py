@@ -98,9 +98,17 @@ def check_durations(status: Status) -> Histograms:
         yield (service,), figures.duration
 
 
-def ejections(_status: Status) -> Samples:
-    """None while nothing ejects; the metric is declared, so that dashboards and alerts can name it."""
-    return iter(())
+def ejections(status: Status) -> Samples:
+    """Bounded where they are counted (control/ejector.py), to as many endpoints that are gone as the others."""
+    for service, counts in status.ejections.items():
+        for (endpoint, reason), count in counts.items():
+            yield (service, endpoint, reason), count
+
+
+def panic(status: Status) -> Samples:
+    """Of every service from its first moment: an alert on 1 must see 0, not nothing."""
+    for name, service in status.snapshot.services.items():
+        yield (name,), int(service.is_panicking)
 
 
 def retries(status: Status) -> Samples:

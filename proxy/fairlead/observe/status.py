@@ -78,6 +78,7 @@ class Status:
     sources: Mapping[str, Sequence[SourceStatus]] = field(default_factory=dict)  # by service
     checks: Mapping[str, CheckFigures] = field(default_factory=dict)  # by service, of those that are checked
     verdicts: Mapping[str, Mapping[str, Sequence[Verdict]]] = field(default_factory=dict)  # by service and address
+    ejections: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)  # service -> endpoint, reason
     objectives: Mapping[str, float] = field(default_factory=dict)  # seconds, of the services that have one
     workers: Sequence[WorkerStatus] = ()
     config: Mapping[str, Any] = field(default_factory=dict)  # the configuration in force, as JSON can carry it

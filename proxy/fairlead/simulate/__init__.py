@@ -14,7 +14,15 @@ from fairlead.simulate.run import simulate
 __all__ = ["compare", "load", "names", "simulate"]
 
 
-def compare(spec: str, policies: Sequence[str], *, seed: int, slow_start_s: float | None, plot_to: Path | None) -> int:
+def compare(
+    spec: str,
+    policies: Sequence[str],
+    *,
+    seed: int,
+    slow_start_s: float | None = None,
+    eject: bool = False,
+    plot_to: Path | None = None,
+) -> int:
     """Run the scenario with each of the policies and print what came of it. Raises ConfigError for what is wrong."""
     from rich.console import Console  # here and not above, as what needs it
 
@@ -23,6 +31,8 @@ def compare(spec: str, policies: Sequence[str], *, seed: int, slow_start_s: floa
     scenario = load(spec)
     if slow_start_s is not None:
         scenario = replace(scenario, slow_start_s=slow_start_s)
+    if eject:
+        scenario = replace(scenario, ejection=True)
     for policy in policies:
         try:
             balance.load(policy, Path.cwd())

@@ -37,6 +37,7 @@ class Figures:
     taken: dict[str, int]  # by endpoint
     p99_by_slice: list[float]
     failed_by_slice: list[int]
+    ejections: int = 0
 
 
 class Record:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
@@ -16,26 +17,30 @@ from typing import Any, Final, cast
 from fairlead import balance
 from fairlead.balance import Candidate, Picker, Policy
 from fairlead.balance.bounded_hash import key_of
+from fairlead.model import Ejection
+from fairlead.simulate.ejecting import Ejector
 from fairlead.simulate.figures import Figures, Record
 from fairlead.simulate.scenario import Change, Scenario
-from fairlead.simulate.world import START_US, Attempt, Request, Server, View, Watcher, Worker
+from fairlead.simulate.world import START_US, Attempt, Request, Server, View, Worker
 
-_TICK_US: Final = 100_000
 _NEVER: Final = 1 << 62
 _KEYLESS: Final = balance.POLICIES.keys() - {"hash"}
 
 _Seeded = Callable[[Sequence[Candidate], Picker | None, int], Picker]
 
 
-def simulate(scenario: Scenario, policy: str, seed: int = 1, watch: Callable[[], Watcher] | None = None) -> Figures:
+def simulate(scenario: Scenario, policy: str, seed: int = 1) -> Figures:
     """The figures of one policy, by name or as FILE.py:CLASS. Raises ValueError when there is none of that name."""
-    simulation = _Simulation(scenario, policy, seed, watch)
+    simulation = Simulation(scenario, policy, seed)
     simulation.run()
-    return simulation.record.figures(policy, simulation.servers, scenario)
+    figures = simulation.record.figures(policy, simulation.servers, scenario)
+    return replace(figures, ejections=simulation.ejector.count) if simulation.ejector else figures
 
 
-class _Simulation:
-    def __init__(self, scenario: Scenario, policy: str, seed: int, watch: Callable[[], Watcher] | None) -> None:
+class Simulation:
+    """One policy, one scenario, one seed."""
+
+    def __init__(self, scenario: Scenario, policy: str, seed: int) -> None:
         self.record = Record()
         self.servers = [
             Server(group, number, Random(f"{seed} {group.name} {number}"))
@@ -53,15 +58,14 @@ class _Simulation:
         self._keys = [0] * scenario.clients
         if policy not in _KEYLESS:
             self._keys = [key_of(b"client %d" % client) for client in range(scenario.clients)]
-        self._workers = [
+        self.workers = [
             Worker(scenario, _seeded(policy, seed * 1000 + number), self.servers, seed * 1000 + number)
             for number in range(scenario.workers)
         ]
+        self.ejector = Ejector(Ejection(), seed, self) if scenario.ejection else None
         self._plan()
-        if watch is not None:
-            for worker in self._workers:
-                worker.watcher = watch()
-            self._at(START_US + _TICK_US, self._tick)
+        if self.ejector is not None:
+            self.ejector.open()
 
     # What is known beforehand.
 
@@ -102,20 +106,37 @@ class _Simulation:
         return behave
 
     def _rebuild(self, now: int) -> None:
-        for worker in self._workers:
-            worker.rebuild(self._present, now)
+        for worker in self.workers:
+            self.rebuild(worker, now)
 
-    def _tick(self, now: int) -> None:
-        for worker in self._workers:
-            if worker.watcher is not None:
-                self._eject(worker, worker.watcher.tick(now), now)
-        if now < self._end:
-            self._at(now + _TICK_US, self._tick)
+    # What an ejector asks for.
 
-    def _eject(self, worker: Worker, ejected: Any, now: int) -> None:  # noqa: ANN401  what a watcher gives
-        if ejected is not None:
-            worker.ejected = frozenset(ejected)
-            worker.rebuild(self._present, now)
+    @property
+    def present(self) -> list[str]:
+        """The endpoints that are there."""
+        return [server.address for server in self._present]
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing arrives any more."""
+        return not self._events and not self._waiting
+
+    def at(self, when: int, what: Callable[[int], None]) -> None:
+        """Call it then."""
+        self._at(when, what)
+
+    def rebuild(self, worker: Worker, now: int) -> None:
+        """Other endpoints may serve than before."""
+        worker.rebuild(self._present, self.ejector.published if self.ejector else (), now)
+
+    def give_elsewhere(self, address: str, now: int) -> None:
+        """What waits at this endpoint is sent to others."""
+        for attempt in list(self._waiting):
+            if not attempt.is_over and not attempt.is_probe and attempt.view.address == address:
+                attempt.is_over = True
+                attempt.request.worker.pool.end(attempt.view, False)
+                attempt.request.tried = [*(attempt.request.tried or []), attempt.view]
+                self._dispatch(now, attempt.request)
 
     # What happens.
 
@@ -151,20 +172,24 @@ class _Simulation:
 
     def _arrive(self, now: int) -> None:
         random = self._chance.random
-        worker = self._workers[int(random() * len(self._workers))]
+        worker = self.workers[int(random() * len(self.workers))]
         client = 0 if random() < self._scenario.hot else int(random() * len(self._keys))
         self._dispatch(now, Request(now, client, self._keys[client], worker))
 
     def _dispatch(self, now: int, request: Request) -> None:
         pool = request.worker.pool
-        view = pool.pick(request.key, request.tried, now)
+        probe = self.ejector.probe(request) if self.ejector else None
+        view = probe or pool.pick(request.key, request.tried, now)
         if view is None:
             self.record.add(request, now, None)
             return
         assert isinstance(view, View)
-        pool.begin(view, now)
-        request.attempts += 1
+        request.attempts += probe is None
         attempt = Attempt(request, view, now)
+        if self.ejector and probe is not None:
+            attempt.is_probe = True
+            self._at(now + self.ejector.probe_us(), self._limit(attempt))
+        pool.begin(view, now)
         self._waiting.append(attempt)
         server = view.server
         server.taken += 1
@@ -192,19 +217,29 @@ class _Simulation:
         if not attempt.is_over:
             self._over(now, attempt, attempt.is_failure, True)
 
+    def _limit(self, attempt: Attempt) -> Callable[[int], None]:
+        def end(now: int) -> None:
+            if not attempt.is_over:
+                self._over(now, attempt, True, False)
+
+        return end
+
     def _over(self, now: int, attempt: Attempt, is_failure: bool, is_answered: bool) -> None:
         attempt.is_over = True
         request = attempt.request
-        worker = request.worker
+        pool = request.worker.pool
         view = attempt.view
         took = now - attempt.asked
         if is_answered:
-            worker.pool.answered(view, now, took, is_failure)
+            pool.answered(view, now, took, 500 if is_failure else 200)
         else:
-            worker.pool.failed(view, now, took)
-        worker.pool.end(view, is_answered)
-        if worker.watcher is not None:
-            self._eject(worker, worker.watcher.outcome(view.address, now, took, is_failure), now)
+            pool.failed(view, now, took, "upstream-timeout")
+        pool.end(view, is_answered)
+        if self.ejector and attempt.is_probe:
+            self.ejector.probed(view.address, is_failure, took, now)
+            if is_failure:
+                self._dispatch(now, request)
+                return
         if not is_failure:
             self.record.add(request, now, view.address)
         elif request.attempts < self._scenario.attempts:

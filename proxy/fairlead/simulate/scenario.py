@@ -59,4 +59,5 @@ class Scenario:
     timeout_s: float = field(default=5.0, metadata={"doc": "a request fails after this", "min": 0.001})
     attempts: int = field(default=1, metadata={"doc": "endpoints a failing request is sent to", "min": 1, "max": 10})
     slow_start_s: float = field(default=0.0, metadata={"doc": "as a service's slow_start"})
+    ejection: bool = field(default=False, metadata={"doc": "endpoints that fail are ejected, by the default rules"})
     max_load: float = field(default=1.25, metadata={"doc": "as hash.max_load of a service", "min": 1.05, "max": 100})

@@ -23,7 +23,8 @@ def print_table(scenario: Scenario, found: Sequence[Figures], console: Console) 
     """One row for each policy."""
     table = Table(box=box.MARKDOWN)  # which can be pasted where it is discussed
     table.add_column("policy")
-    for name in ("requests", "failed", "p50 ms", "p99 ms", "p99.9 ms", "imbalance", "together"):
+    ejecting = ("ejections",) if scenario.ejection else ()
+    for name in ("requests", "failed", "p50 ms", "p99 ms", "p99.9 ms", "imbalance", "together", *ejecting):
         table.add_column(name, justify="right")
     for each in found:
         table.add_row(
@@ -35,6 +36,7 @@ def print_table(scenario: Scenario, found: Sequence[Figures], console: Console) 
             f"{each.p999_ms:.1f}",
             f"{each.imbalance:.2f}",
             f"{each.together:.0%}",
+            *[str(each.ejections) for _ in ejecting],
         )
     console.print(_title(scenario), style="bold", highlight=False)
     console.print(table)

@@ -7,10 +7,10 @@ own picker, as in the data plane.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import exp, log
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from fairlead.balance import Candidate, Picker, Policy
 from fairlead.balance.pool import Pool
@@ -18,19 +18,6 @@ from fairlead.simulate.scenario import Change, Group, Scenario
 
 START_US: Final = 3_600_000_000  # no clock stands at 0 when a process starts
 _AS_EVER: Final = Change(at_s=0.0)
-
-
-class Watcher(Protocol):
-    """What looks at every outcome in one worker and may take endpoints out there: the seam for ejection.
-
-    Either method gives the addresses that this worker must not use from now on, or None when that has not changed.
-    """
-
-    def outcome(self, address: str, now_us: int, took_us: int, is_failure: bool) -> Collection[str] | None:
-        """An endpoint has answered a request, or failed to."""
-
-    def tick(self, now_us: int) -> Collection[str] | None:
-        """A tenth of a second has passed."""
 
 
 class Server:
@@ -73,22 +60,34 @@ class View(Candidate):
         self.server = server
 
 
+class WatchedPool(Pool):
+    """A pool that tells which endpoint fails: set `tell`."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.tell: Callable[[Candidate, str, str, int], None] | None = None
+
+    def on_failing(self, endpoint: Candidate, reason: str, last: str, now: int) -> None:
+        if self.tell is not None:
+            self.tell(endpoint, reason, last, now)
+
+
 class Worker:
-    """A worker of the proxy: a pool, the picker in it, and what watches it."""
+    """A worker of the proxy: a pool, the picker in it, and the endpoints that it keeps away from by its own word."""
 
     def __init__(self, scenario: Scenario, policy: Policy, servers: Sequence[Server], seed: int) -> None:
-        self.pool = Pool(seed)
+        self.pool = WatchedPool(seed)
         self.pool.max_load = scenario.max_load
-        self.watcher: Watcher | None = None
-        self.ejected: Collection[str] = ()
+        self.kept_out: set[str] = set()
+        self.views = {server.address: View(server) for server in servers}
         self._slow_start_us = int(scenario.slow_start_s * 1e6)
         self._policy = policy
         self._picker: Picker | None = None
-        self._views = {server.address: View(server) for server in servers}
 
-    def rebuild(self, present: Sequence[Server], now: int) -> None:
-        """These endpoints may serve now, but for those ejected here."""
-        views = [self._views[server.address] for server in present if server.address not in self.ejected]
+    def rebuild(self, present: Sequence[Server], ejected: Collection[str], now: int) -> None:
+        """These endpoints may serve now, but for those that are ejected, here or for all."""
+        views = [self.views[server.address] for server in present if server.address not in ejected]
+        views = [view for view in views if view.address not in self.kept_out] or views
         self._picker = self._policy(views, self._picker)
         self.pool.swap(self._picker, views, now, self._slow_start_us)
 
@@ -96,7 +95,7 @@ class Worker:
 class Request:
     """What a client waits for."""
 
-    __slots__ = ("arrived", "attempts", "client", "key", "tried", "worker")
+    __slots__ = ("arrived", "attempts", "client", "key", "tried", "was_probe", "worker")
 
     def __init__(self, arrived: int, client: int, key: int, worker: Worker) -> None:
         self.arrived = arrived
@@ -104,17 +103,19 @@ class Request:
         self.key = key
         self.worker = worker
         self.attempts = 0
+        self.was_probe = False
         self.tried: list[Candidate] | None = None
 
 
 class Attempt:
     """A request at an endpoint, until that answers or the time is over."""
 
-    __slots__ = ("asked", "is_failure", "is_over", "request", "view")
+    __slots__ = ("asked", "is_failure", "is_over", "is_probe", "request", "view")
 
     def __init__(self, request: Request, view: View, asked: int) -> None:
         self.request = request
         self.view = view
         self.asked = asked
+        self.is_probe = False
         self.is_failure = False
         self.is_over = False
