@@ -24,6 +24,7 @@ from fairlead.dataplane.plane import Plane
 from fairlead.dataplane.service import LiveService
 from fairlead.engine.reactor import Acceptor, Reactor, Stream
 from fairlead.model import (
+    Ejection,
     Endpoint,
     Listener,
     ListenerLimits,
@@ -259,6 +260,7 @@ class Set:
     limits: ListenerLimits = field(default_factory=ListenerLimits)
     service_timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     service_limits: ServiceLimits = field(default_factory=ServiceLimits)
+    ejection: Ejection = field(default_factory=Ejection)
     balance: str = "round-robin"
     family: str = "v4"
     trusted_proxies: tuple[str, ...] = ()
@@ -424,6 +426,7 @@ def service(name: str, *stands: Stand, scene: Set | None = None) -> Service:
         endpoints=tuple(Endpoint(stand.address) for stand in stands),
         timeouts=scene.service_timeouts,
         limits=scene.service_limits,
+        ejection=scene.ejection,
     )
 
 
