@@ -45,6 +45,7 @@ cdef class Pool:
     cpdef object begin(self, Candidate endpoint, int64_t now)
     cpdef object end(self, Candidate endpoint, bint is_answered)
     cdef object _suspect(self, Candidate endpoint, int64_t now)
+    cdef object _count_error(self, Candidate endpoint, int64_t now, int status)
     cpdef object succeeded(self, Candidate endpoint)
     cpdef object failed(self, Candidate endpoint, int64_t now, int64_t took_us, object kind)
     cpdef object answered(self, Candidate endpoint, int64_t now, int64_t took_us, int status)

@@ -143,8 +143,13 @@ class Pool:
     def _ramp(self, served_us: int) -> float:
         return min(max(served_us / self._slow_start_us, _FLOOR), 1.0)
 
+    # Once for each request: there is an endpoint, and it is not asked of every field whether there is.
+
+    @cython.nonecheck(False)
     def begin(self, endpoint: Candidate, now: int) -> None:
         """A request goes to this endpoint."""
+        if endpoint is None:
+            raise TypeError("no endpoint")
         self.in_flight += 1
         endpoint.in_flight += 1
         endpoint.waiting += 1
@@ -165,19 +170,20 @@ class Pool:
             endpoint.suspected_at = now
             self.on_failing(endpoint, "silence", str((now - endpoint.unanswered_since) // 1000), now)
 
+    @cython.nonecheck(False)
     def answered(self, endpoint: Candidate, now: int, took_us: int, status: int) -> None:
         """A reply has begun, so long after the endpoint got the request; 0 in place of a status is but a connection."""
+        if endpoint is None:
+            raise TypeError("no endpoint")
         endpoint.waiting -= 1
         endpoint.unanswered = 0
-        if is_error(status):
-            endpoint.failures += 1
-            endpoint.errors += 1
-            if self.most_errors and endpoint.errors >= self.most_errors:
-                endpoint.errors = 0
-                self.on_failing(endpoint, "errors", str(status), now)
+        if status >= 500 and is_error(status):
+            self._count_error(endpoint, now, status)
         else:
-            if status:
-                self.succeeded(endpoint)
+            if status:  # as `succeeded`, which costs a call
+                endpoint.successes += 1
+                endpoint.lost = 0
+                endpoint.errors = 0
             if took_us > endpoint.median_us:
                 endpoint.median_us += (endpoint.median_us >> 3) + 1
             else:
@@ -189,6 +195,13 @@ class Pool:
         else:
             observe(endpoint, now, took_us)
         endpoint.silent_since = now if endpoint.waiting > 0 else 0
+
+    def _count_error(self, endpoint: Candidate, now: int, status: int) -> None:
+        endpoint.failures += 1
+        endpoint.errors += 1
+        if self.most_errors and endpoint.errors >= self.most_errors:
+            endpoint.errors = 0
+            self.on_failing(endpoint, "errors", str(status), now)
 
     def succeeded(self, endpoint: Candidate) -> None:
         """It has done what is expected of it."""
@@ -212,8 +225,11 @@ class Pool:
         if self._learns:
             observe_patience(endpoint, now, waited_us)
 
+    @cython.nonecheck(False)
     def end(self, endpoint: Candidate, is_answered: bool) -> None:
         """The endpoint no longer has the request, which it had answered or not."""
+        if endpoint is None:
+            raise TypeError("no endpoint")
         self.in_flight -= 1
         endpoint.in_flight -= 1
         if not is_answered:
