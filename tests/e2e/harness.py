@@ -135,13 +135,15 @@ class Running:
 
 
 class Endpoint:
-    """An HTTP endpoint in a thread: it says its name, waits before replying to /slow until it is told, and at /healthz
-    how it is.
+    """An HTTP endpoint in a thread: it says its name, and waits before replying to /slow until it is told.
+
+    `status` is what it answers with, and at /healthz it says how it is.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_healthy = True
+        self.status = 200
         self.go = threading.Event()
         self.begun = threading.Event()
         endpoint = self
@@ -154,7 +156,8 @@ class Endpoint:
                     endpoint.begun.set()
                     endpoint.go.wait(LIMIT_S)
                 body = endpoint.name.encode()
-                self.send_response(503 if self.path == "/healthz" and not endpoint.is_healthy else 200)
+                is_sick = self.path == "/healthz" and not endpoint.is_healthy
+                self.send_response(503 if is_sick else endpoint.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
