@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from control.helpers import Control, Fake
 from control.stage import Peer, Staged, settings
-from fairlead.control import ejector as module
 from fairlead.discovery import Found
 from fairlead.health.verdicts import Judge
 from fairlead.model import Ejection, Endpoint, State, Trigger
@@ -69,8 +68,8 @@ def scene(stage: Callable[..., Staged], monkeypatch: pytest.MonkeyPatch) -> Call
         if rules is not None:
             given = replace(given, services={"shop": replace(given.services["shop"], ejection=rules)})
         playing = Scene(stage(given), source)
-        monkeypatch.setattr(module.time, "monotonic", lambda: playing.now)
-        monkeypatch.setattr(module.random, "random", lambda: 0.5)
+        monkeypatch.setattr("fairlead.control.ejector.time.monotonic", lambda: playing.now)
+        monkeypatch.setattr("fairlead.control.ejector.random.random", lambda: 0.5)
         playing.find(*addresses)
         return playing
 

@@ -44,8 +44,8 @@ def test_a_failing_endpoint_costs_a_few_requests_is_explained_and_returns(start:
     statuses = [status for _ in range(20) for status in ask()]
     assert 5 <= statuses.count(503) <= 5 * 2 + len(clients)  # of each worker five, and those that were on their way
     assert set(statuses[-24:]) == {200}
-    found = until(lambda: each if (each := endpoint())["state"] == "ejected" else None, "an ejection")
-    (verdict,) = found["verdicts"]
+    until(lambda: endpoint()["state"] == "ejected", "an ejection")
+    (verdict,) = endpoint()["verdicts"]
     assert (verdict["judge"], verdict["details"]["reason"], verdict["details"]["last"]) == ("ejection", "errors", "503")
     assert running.counter("fairlead_ejections_total", service="app", endpoint=bad.address, reason="errors") >= 1
     bad.status = 200

@@ -143,7 +143,7 @@ class Exchange:
         self._body_due = 0
         self._is_rate_next = False
         self._due = client.reactor.now + service.request_us if service.request_us else 0
-        self._key = service.key(client.host, request.parts)
+        self._key = service.key(client.host, request.parts) if service.has_keys else 0
         self._started = client.reactor.now  # of this turn: the time that a request waits for its turn is ours too
         self._asked = self._started
         self._is_answered = False
@@ -276,7 +276,7 @@ class Exchange:
     def _dispatch(self) -> None:
         """Give the request to an endpoint that was not tried yet, or answer for the service."""
         while self._attempts < _ATTEMPTS:
-            if self.service.probes and self._take_probe():
+            if self.service.has_probes and self._take_probe():
                 return
             endpoint = self.service.choose(self._key, self._tried, self.client.reactor.now)
             if endpoint is None:

@@ -33,6 +33,7 @@ class Outcasts:
         self.tell: Tell = _ignore
         self._service = service
         self._since: dict[str, int] = {}
+        self._probes: list[LiveEndpoint] = []
 
     def eligible(self, spec: Service) -> list[Endpoint]:
         """The endpoints that may get requests: those that are ready, but for those that this worker keeps away from.
@@ -108,13 +109,14 @@ class Outcasts:
     def may_probe(self, addresses: list[str]) -> None:
         """From now on the next request that may be sent twice goes to each of these."""
         known = self._service.endpoints
-        self._service.probes = [known[address] for address in addresses if address in known]
+        self._probes = [known[address] for address in addresses if address in known]
+        self._service.has_probes = bool(self._probes)
 
     def take(self) -> LiveEndpoint | None:
         """An endpoint to probe with the request that is there now."""
-        probes = self._service.probes
-        while probes:
-            endpoint: LiveEndpoint = probes.pop(0)
+        while self._probes:
+            endpoint = self._probes.pop(0)
+            self._service.has_probes = bool(self._probes)
             if not endpoint.is_usable and self._service.endpoints.get(endpoint.address) is endpoint:
                 self._tell_probe(endpoint, None, 0)
                 return endpoint

@@ -31,7 +31,8 @@ cdef class LiveService(Pool):
     cdef bytes _hash_name
     cdef public bint is_touched
     cdef readonly object outcasts
-    cdef public list probes
+    cdef public bint has_probes
+    cdef readonly bint has_keys
 
     cpdef LiveEndpoint choose(self, uint64_t key, list tried, int64_t now)
     cpdef uint64_t key(self, bytes host, list parts) except? 0

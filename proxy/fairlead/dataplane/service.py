@@ -57,7 +57,8 @@ class LiveService(Pool):
         self.request_us = 0  # also of the requests that reach no service
         self.is_touched = True
         self.outcasts = Outcasts(self)
-        self.probes: list[LiveEndpoint] = []  # endpoints that the next requests may be sent to as probes
+        self.has_probes = False  # there are endpoints that the next requests may be sent to as probes
+        self.has_keys = False  # requests may have to stay together
         self._hash_by = _NO_KEY
         self._hash_name = b""
 
@@ -154,6 +155,7 @@ class LiveService(Pool):
         by = spec.hash or (Hash() if spec.balance == "hash" else None)
         self.max_load = by.max_load if by is not None else 0.0
         self._hash_by = _NO_KEY
+        self.has_keys = by is not None
         if by is not None:
             self._hash_by = _BY_HEADER if by.header else _BY_COOKIE if by.cookie else _BY_ADDRESS
             self._hash_name = by.header.lower().encode() or by.cookie.encode()

@@ -75,7 +75,7 @@ class TcpClient(Stream):
         """Connect to an endpoint that was not yet tried; without one the session ends."""
         while self.attempts < _ATTEMPTS:
             now = self.reactor.now
-            if self.service.probes and self._probe():
+            if self.service.has_probes and self._probe():
                 return
             endpoint = self.service.choose(self.service.key(self.host, None), self.tried, now)
             if endpoint is None:
