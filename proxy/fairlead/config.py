@@ -125,7 +125,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 def _listener_to_json(listener: Listener) -> dict[str, Any]:
     plain = to_plain(listener)
-    for key in ("routes", "trusted_proxies") if listener.protocol is Protocol.TCP else ("service",):
+    for key in ("routes", "trusted_proxies", "debug_from") if listener.protocol is Protocol.TCP else ("service",):
         del plain[key]
     return plain
 

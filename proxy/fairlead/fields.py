@@ -65,7 +65,8 @@ class Member:
         if get_origin(self.type) is tuple:
             return "list"
         if self.type is float:
-            return "duration" if self.name.endswith(_SECONDS) else "number"
+            number = "duration" if self.name.endswith(_SECONDS) else "number"
+            return f"{number} or {_AUTO}" if self.is_auto else number
         if self.type is int:
             number = "size" if self.name.endswith(_BYTES) else "whole number"
             return f"{number} or {_AUTO}" if self.is_auto else number
@@ -158,6 +159,8 @@ def parse_member(text: str, member: Member) -> object:
         if text not in _TRUE + _FALSE:
             raise ValueError(f"is {quoted(text)}, and must be true or false")
         return text in _TRUE
+    if member.is_auto and text == _AUTO:
+        return AUTO
     if member.type is float:
         number = _duration(text) if member.name.endswith(_SECONDS) else _number(text)
         return _within(number, member.least, member.most)
@@ -167,8 +170,6 @@ def parse_member(text: str, member: Member) -> object:
 
 
 def _whole(text: str, member: Member) -> int:
-    if member.is_auto and text == _AUTO:
-        return AUTO
     whole = int(_within(_size(text) if member.name.endswith(_BYTES) else integer(text), member.least, member.most))
     if 0 < whole < member.floor:
         raise ValueError(f"is {whole}, too little for anything; set at least {member.floor}, or 0 for no limit")

@@ -141,6 +141,44 @@ class Ejection:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """When a request that failed is given to another endpoint of the service; docs/retries.md says what never is."""
+
+    attempts: int = field(
+        default=3,
+        metadata={
+            "doc": "endpoints that one request is given to at most; 1: nothing is tried again",
+            "min": 1,
+            "max": 5,
+        },
+    )
+    reset: bool = field(
+        default=True, metadata={"doc": "when a connection ends before the reply, if the method is idempotent"}
+    )
+    statuses: tuple[int, ...] = field(
+        default=(500, 502, 503, 504),
+        metadata={"doc": "when an endpoint replies with one of these, if the method is idempotent; [] for none"},
+    )
+    try_timeout_s: float = field(
+        default=AUTO,
+        metadata={
+            "doc": "when a reply does not begin within this, if the method is idempotent; 0: never",
+            "auto": True,
+        },
+    )
+    backoff_s: float = field(
+        default=0.025, metadata={"doc": "the wait before a second retry is up to 3 of these, later up to 7 and 10"}
+    )
+    budget: float = field(
+        default=0.2, metadata={"doc": "retries as a share of the requests, over 10 s; for each worker", "max": 1}
+    )
+    budget_min: float = field(
+        default=10.0, metadata={"doc": "and so many a second however few requests there are", "max": 10000}
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hash:
     """What keeps requests together under `balance: hash`: one of `by`, `header` and `cookie`."""
 
@@ -171,6 +209,7 @@ class Service:
     limits: ServiceLimits = ServiceLimits()
     ejection: Ejection = Ejection()
     is_panicking: bool = False  # too few can be used, so that all are, whatever is said of them
+    retries: Retries = Retries()
     version: int = 0  # grows with every change of this service
 
 
@@ -245,6 +284,10 @@ class Listener:
     service: str = field(default="", metadata={"doc": "tcp: where all goes; http: short for one route of everything"})
     trusted_proxies: tuple[str, ...] = field(
         default=(), metadata={"doc": "http only: who is believed on whom it forwards for; see below"}
+    )
+    debug_from: tuple[str, ...] = field(
+        default=("127.0.0.0/8", "::1"),
+        metadata={"doc": "http only: clients that may ask who served them, with `Fairlead-Debug: 1`; see below"},
     )
     timeouts: ListenerTimeouts = ListenerTimeouts()
     limits: ListenerLimits = ListenerLimits()

@@ -20,7 +20,7 @@ from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
 from fairlead.health.checks.reading import read_checks
-from fairlead.model import Ejection, Hash, Listener, ListenerLimits, Protocol, Route, Trigger
+from fairlead.model import Ejection, Hash, Listener, ListenerLimits, Protocol, Retries, Route, Trigger
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, Kubernetes, ServiceSettings, Settings
@@ -106,7 +106,8 @@ class Reader:
             "bind": self._bind,
             "routes": self._routes,
             "service": self._service_name,
-            "trusted_proxies": self._trusted_proxies,
+            "trusted_proxies": _networks,
+            "debug_from": _networks,
             "limits": _listener_limits,
         }
         found = read_group(value, Listener, readers)
@@ -123,6 +124,8 @@ class Reader:
             given["routes"].complain("is for http listeners; a tcp listener has one service: NAME")
         if "trusted_proxies" in given:
             given["trusted_proxies"].complain("is for http listeners; there is nothing in a TCP session to believe")
+        if "debug_from" in given:
+            given["debug_from"].complain("is for http listeners; a TCP session has no field to ask with")
         if "service" not in given:
             value.complain("has no service; a tcp listener needs service: NAME")
 
@@ -147,16 +150,6 @@ class Reader:
         else:
             self._binds[bind] = value
         return bind
-
-    def _trusted_proxies(self, value: Value) -> tuple[str, ...]:
-        found: list[str] = []
-        for item in value.items():
-            proxy = _checked(item, parse_proxy)
-            if proxy in found:
-                item.complain(f"{proxy} is listed twice; remove one")
-            elif proxy is not None:
-                found.append(proxy)
-        return tuple(found)
 
     def _routes(self, value: Value) -> tuple[Route, ...]:
         reach = Reach()
@@ -196,6 +189,7 @@ class Reader:
             "hash": self._hash,
             "checks": read_checks,
             "ejection": _ejection,
+            "retries": _retries,
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):
@@ -303,6 +297,34 @@ def _ejection(value: Value) -> Ejection | None:
     return ejection
 
 
+def _networks(value: Value) -> tuple[str, ...]:
+    """Networks, addresses and `unix`, each once."""
+    found: list[str] = []
+    for item in value.items():
+        proxy = _checked(item, parse_proxy)
+        if proxy in found:
+            item.complain(f"{proxy} is listed twice; remove one")
+        elif proxy is not None:
+            found.append(proxy)
+    return tuple(found)
+
+
+def _retries(value: Value) -> Retries | None:
+    return build(Retries, read_group(value, Retries, {"statuses": _statuses}))
+
+
+def _statuses(value: Value) -> tuple[int, ...]:
+    """Statuses that say that an endpoint, or this request there, has failed, each once."""
+    found: list[int] = []
+    for item in value.items():
+        status = _checked(item, parse_status)
+        if status in found:
+            item.complain(f"{status} is listed twice; remove one")
+        elif status is not None:
+            found.append(status)
+    return tuple(found)
+
+
 def _listener_limits(value: Value) -> ListenerLimits | None:
     """The limits of a listener: those that are given must be reachable beside each other."""
     limits = build(ListenerLimits, read_group(value, ListenerLimits))
@@ -348,6 +370,13 @@ def parse_cookie(text: str) -> str:
     if text and not _TOKEN.fullmatch(text):
         raise ValueError(f"is {quoted(text)}, and must be the name of a cookie")
     return text
+
+
+def parse_status(text: str) -> int:
+    """A status after which a request may be tried again. Raises ValueError saying what is wrong."""
+    if not text.isdecimal() or not 400 <= integer(text) <= 599:
+        raise ValueError(f"is {quoted(text)}, and must be a status from 400 to 599")
+    return integer(text)
 
 
 def parse_admin(text: str, base_dir: Path) -> str:

@@ -22,6 +22,7 @@ from fairlead.model import (
     Listener,
     ListenerLimits,
     ListenerTimeouts,
+    Retries,
     Route,
     ServiceLimits,
     ServiceTimeouts,
@@ -103,7 +104,10 @@ _LISTENING: Final = """\
 `trusted_proxies` lists networks (`10.0.0.0/8`, `"2001:db8::/32"`), addresses (`192.0.2.7`) and `unix` for whoever
 connects to a Unix socket. Their `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are sent on, everybody else's are
 replaced. List only proxies that replace or extend all of these themselves
-([operations.md](operations.md#behind-another-proxy))."""
+([operations.md](operations.md#behind-another-proxy)).
+
+`debug_from` lists the same. A client in it that sends `Fairlead-Debug: 1` is told in `Fairlead-Served-By` which
+endpoint replied and which were tried before ([retries.md](retries.md#who-served-this-request))."""
 
 _KINDS: Final = {
     "sources": "text, mapping or list",
@@ -140,6 +144,12 @@ _EJECTING: Final = """\
 done. `ejection: off` turns all of them off. [failing-endpoints.md](failing-endpoints.md) says what is counted, and what
 has to happen for a return."""
 
+
+_RETRYING: Final = """\
+A connection that cannot be made is tried elsewhere whatever the method, and costs no budget. `try_timeout: auto` is
+ten times what the slow replies of the service take, at least a second, and only for endpoints that have fallen silent.
+[retries.md](retries.md) says it all."""
+
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
 paths are compared as the client sent them."""
@@ -163,6 +173,7 @@ def reference() -> str:
         _section("services.NAME.timeouts", ServiceTimeouts),
         _section("services.NAME.limits", ServiceLimits),
         _section("services.NAME.ejection", Ejection, _EJECTING),
+        _section("services.NAME.retries", Retries, _RETRYING),
         _section("admin", Admin),
         _section("kubernetes", Kubernetes),
         _section("drain", Drain, _DRAINING),
@@ -205,10 +216,10 @@ def _default(member: Member) -> str:
         return "`auto`"
     if value is None or value in ("", (), {}):
         return "none"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return f"`{', '.join(value)}`"
     if member.kind == "duration":
         return f"`{_in_units(round(value * 1000), _DURATIONS)}`"
     return f"`{_in_units(value, _SIZES) if member.kind == 'size' else f'{value:g}' if member.type is float else value}`"

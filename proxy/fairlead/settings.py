@@ -14,7 +14,7 @@ from typing import Final, Literal, final
 from fairlead.autoscale.settings import MetricsApi
 from fairlead.discovery import Source
 from fairlead.health.checks.settings import CheckSettings
-from fairlead.model import Ejection, Hash, Listener, ServiceLimits, ServiceTimeouts
+from fairlead.model import Ejection, Hash, Listener, Retries, ServiceLimits, ServiceTimeouts
 
 AUTO_WORKERS: Final = 0
 
@@ -46,6 +46,7 @@ class ServiceSettings:
     timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
     ejection: Ejection = field(default_factory=Ejection)
+    retries: Retries = field(default_factory=Retries)
 
 
 @final

@@ -30,6 +30,7 @@ def service(requests: Mapping[str, int] | None = None, **more: object) -> dict[s
         "duration": histogram(),
         "connect": histogram(),
         "retries": {},
+        "retries_exhausted": 0,
         **more,
     }
 

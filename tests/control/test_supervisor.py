@@ -141,7 +141,13 @@ async def test_a_death_is_told_and_ends_what_the_worker_was_doing(stage: Stage) 
     (peer,) = staged.peers
     staged.publish("10.0.0.1:80")
     histogram = {"sparse": [], "sum_us": 0}
-    doing = {"requests": [["web", "10.0.0.1:80", "200", 3]], "retries": {}, "ttfb": {}, "in_flight": {"10.0.0.1:80": 2}}
+    doing = {
+        "requests": [["web", "10.0.0.1:80", "200", 3]],
+        "retries": {},
+        "retries_exhausted": 0,
+        "ttfb": {},
+        "in_flight": {"10.0.0.1:80": 2},
+    }
     peer.report(1, shop={**doing, "duration": histogram, "connect": histogram})
     assert staged.supervisor.status().totals.services["shop"].in_flight == {"10.0.0.1:80": 2}
     staged.supervisor._on_death(peer.worker, "signal SIGKILL")

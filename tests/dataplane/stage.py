@@ -30,6 +30,7 @@ from fairlead.model import (
     ListenerLimits,
     ListenerTimeouts,
     Protocol,
+    Retries,
     Route,
     Service,
     ServiceLimits,
@@ -261,6 +262,8 @@ class Set:
     service_timeouts: ServiceTimeouts = field(default_factory=ServiceTimeouts)
     service_limits: ServiceLimits = field(default_factory=ServiceLimits)
     ejection: Ejection = field(default_factory=Ejection)
+    retries: Retries = field(default_factory=Retries)
+    debug_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
     balance: str = "round-robin"
     family: str = "v4"
     trusted_proxies: tuple[str, ...] = ()
@@ -375,6 +378,7 @@ class Stage:
             timeouts=scene.timeouts,
             limits=scene.limits,
             trusted_proxies=scene.trusted_proxies,
+            debug_from=scene.debug_from,
         )
         self.change(service("app", *stands, scene=scene), listeners=(listener,), sockets={"web": sock.detach()})
 
@@ -427,6 +431,7 @@ def service(name: str, *stands: Stand, scene: Set | None = None) -> Service:
         timeouts=scene.service_timeouts,
         limits=scene.service_limits,
         ejection=scene.ejection,
+        retries=scene.retries,
     )
 
 

@@ -282,8 +282,8 @@ async def test_a_policy_that_cannot_be_built_changes_nothing(faulty: str) -> Non
 
 async def test_a_policy_that_raises_costs_one_connection(faulty: str) -> None:
     async with Stage() as stage:
-        stand = stage.stand()
-        stage.play(stand, scene=Set(balance=faulty))
+        stand, other = stage.stand(), stage.stand()
+        stage.play(stand, other, scene=Set(balance=faulty))
         bystander = await stage.client()
         client = await stage.client()
         await client.send(GET)
@@ -419,7 +419,8 @@ async def test_the_record_of_an_exchange() -> None:
         assert record[1:12] == (
             "web", "app", b"127.0.0.1", b"PUT", b"/x?y", b"shop", 200, stand.address, 1, 3, 2
         )  # fmt: skip
-        duration, ttfb, reason, request_id = record[12:]
+        duration, ttfb, reason, request_id, tried = record[12:]
+        assert tried == ()
         assert duration >= ttfb > 0
         assert reason == ""
         assert request_id == request.one(b"X-Request-Id")

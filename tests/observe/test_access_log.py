@@ -23,14 +23,15 @@ from fairlead.observe.access_log import AccessLog
 to, name, count = sys.argv[1:]
 log = AccessLog(to, "json", 1.0)
 for n in range(int(count)):
-    log.record((1.0, name, "shop", b"c", b"GET", b"/" + b"x" * (n * 37 % 900), b"h", 200, "e", n, 0, 0, 0, 0, "", b""))
+    target = b"/" + b"x" * (n * 37 % 900)
+    log.record((1.0, name, "shop", b"c", b"GET", target, b"h", 200, "e", n, 0, 0, 0, 0, "", b"", ()))
 log.close(30)
 sys.exit(log.dropped)
 """
 
 
 def record(n: int = 0, *, status: int = 200, reason: str = "", target: bytes = b"/") -> Record:
-    return (1.0, "web", "shop", b"c", b"GET", target, b"h", status, "e", n, 0, 0, 0, 0, reason, b"")
+    return (1.0, "web", "shop", b"c", b"GET", target, b"h", status, "e", n, 0, 0, 0, 0, reason, b"", ())
 
 
 def numbers(path: Path) -> list[int]:

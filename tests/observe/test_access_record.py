@@ -30,6 +30,7 @@ GET: Record = (
     1001,
     "",
     b"id-1",
+    (),
 )
 
 sizes = st.integers(min_value=0, max_value=1 << 62)
@@ -39,13 +40,14 @@ BYTES = b"\xff" * 5000
 SIZE = 1 << 62
 LONGEST: Record = (
     0.0, "\0" * 300, "\U0001f600" * 300, BYTES, BYTES, BYTES, BYTES, 1, '"' * 300, SIZE, SIZE, SIZE, SIZE, SIZE,
-    "\\" * 300, b'"' * 999,
+    "\\" * 300, b'"' * 999, (("\0" * 300, "\\" * 300, SIZE),) * 9,
 )  # fmt: skip
 
 times = st.floats(min_value=0, max_value=4e9)
 records = st.tuples(
     times, names, names, hostile, hostile, hostile, hostile, st.integers(min_value=1, max_value=999),
     names, sizes, sizes, sizes, sizes, sizes, names, hostile,
+    st.lists(st.tuples(names, names | st.just("status-503"), sizes), max_size=9).map(tuple),
 )  # fmt: skip
 
 
@@ -65,8 +67,27 @@ def test_json() -> None:
 def test_text() -> None:
     assert LINES["text"](GET) == (
         b"2023-11-14T22:13:20.250000Z 10.0.0.9 web shop 10.0.0.1:80 GET example.com /a?b=c 200 1.234ms ttfb=1.001ms"
-        b" in=0 out=1024 attempts=2 reason=- id=id-1\n"
+        b" in=0 out=1024 attempts=2 reason=- id=id-1 tried=-\n"
     )
+
+
+TRIED = (("10.0.0.2:80", "connect-failed", 1234), ("unix:/run/a b.sock", "status-503", 5))
+
+
+def test_attempts_that_failed_are_listed() -> None:
+    record = replaced(GET, tried=TRIED)
+    assert json.loads(LINES["json"](record))["tried"] == [
+        {"endpoint": "10.0.0.2:80", "error": "connect-failed", "ms": 1.234},
+        {"endpoint": "unix:/run/a b.sock", "status": 503, "ms": 0.005},
+    ]
+    line = LINES["text"](record)
+    assert line.endswith(b" tried=10.0.0.2:80=connect-failed/1.234ms,unix:/run/a\\u0020b.sock=status-503/0.005ms\n")
+
+
+def test_of_many_attempts_the_first_are_listed_whole() -> None:
+    tried = json.loads(LINES["json"](replaced(GET, tried=TRIED * 30)))["tried"]
+    assert 8 < len(tried) < 20
+    assert [each["endpoint"] for each in tried] == [address for address, _, _ in TRIED * 30][: len(tried)]
 
 
 def test_a_tcp_session_has_no_status() -> None:
@@ -77,17 +98,40 @@ def test_a_tcp_session_has_no_status() -> None:
 
 @given(records)
 @example(
-    (0.0, "\0" * 300, "\U0001f600" * 300, *[b"\xff" * 5000] * 4, 1, '"' * 300, *[1 << 62] * 5, "\\" * 300, b'"' * 999)
+    (
+        0.0,
+        "\0" * 300,
+        "\U0001f600" * 300,
+        *[b"\xff" * 5000] * 4,
+        1,
+        '"' * 300,
+        *[1 << 62] * 5,
+        "\\" * 300,
+        b'"' * 999,
+        (),
+    )
 )
 def test_any_record_is_one_json_line_that_a_pipe_takes_whole(record: Record) -> None:
     line = LINES["json"](record)
     assert_one_line(line)
-    assert [*json.loads(line)] == [name for name, _ in FIELDS]
+    names = [name for name, _ in FIELDS]
+    assert [*json.loads(line)] == (names if record[-1] else names[:-1])
 
 
 @given(records)
 @example(
-    (0.0, "\0" * 300, "\U0001f600" * 300, *[b"\xff" * 5000] * 4, 1, '"' * 300, *[1 << 62] * 5, "\\" * 300, b'"' * 999)
+    (
+        0.0,
+        "\0" * 300,
+        "\U0001f600" * 300,
+        *[b"\xff" * 5000] * 4,
+        1,
+        '"' * 300,
+        *[1 << 62] * 5,
+        "\\" * 300,
+        b'"' * 999,
+        (),
+    )
 )
 def test_any_record_is_one_text_line_of_as_many_words(record: Record) -> None:
     line = LINES["text"](record)

@@ -96,6 +96,7 @@ class _Service:
     def __init__(self) -> None:
         self._requests: Growing[tuple[str, str, str]] = Growing()
         self._retries: Growing[str] = Growing()
+        self._exhausted: Growing[str] = Growing()
         self._duration = _Durations()
         self._connect = _Durations()
         self._in_flight: dict[int, Mapping[str, int]] = {}
@@ -105,6 +106,7 @@ class _Service:
     def take(self, worker: int, told: ServiceTotals) -> None:
         self._requests.take(worker, told.requests)
         self._retries.take(worker, told.retries)
+        self._exhausted.take(worker, {"": told.retries_exhausted})
         self._duration.take(worker, told.duration)
         self._connect.take(worker, told.connect)
         self._in_flight[worker] = told.in_flight
@@ -113,6 +115,7 @@ class _Service:
     def bury(self, worker: int) -> None:
         self._requests.bury(worker)
         self._retries.bury(worker)
+        self._exhausted.bury(worker)
         self._duration.bury(worker)
         self._connect.bury(worker)
         self._in_flight.pop(worker, None)
@@ -131,6 +134,7 @@ class _Service:
         return ServiceTotals(
             requests=dict(self._requests.total),
             retries=dict(self._retries.total),
+            retries_exhausted=self._exhausted.total.get("", 0),
             duration=self._duration.totals(),
             connect=self._connect.totals(),
             in_flight=_sum(self._in_flight),
@@ -195,6 +199,7 @@ def _service_totals(raw: Report) -> ServiceTotals:
     return ServiceTotals(
         requests=_counts(requests),
         retries=_counts(_object(raw["retries"])),
+        retries_exhausted=_count(raw["retries_exhausted"]),
         duration=_durations(raw["duration"]),
         connect=_durations(raw["connect"]),
         in_flight=_counts(_object(raw["in_flight"])),

@@ -181,6 +181,7 @@ class _Followed:
             timeouts=settings.timeouts,
             limits=settings.limits,
             ejection=settings.ejection,
+            retries=settings.retries,
         )
 
     def status(self) -> list[SourceStatus]:

@@ -20,6 +20,7 @@ from fairlead.model import (
     ListenerLimits,
     ListenerTimeouts,
     Protocol,
+    Retries,
     Route,
     Service,
     ServiceLimits,
@@ -85,6 +86,7 @@ def _service_from_json(raw: dict[str, Any]) -> Service:
         "timeouts": ServiceTimeouts(**raw["timeouts"]),
         "limits": ServiceLimits(**raw["limits"]),
         "ejection": _ejection_from_json(raw["ejection"]),
+        "retries": Retries(**{**raw["retries"], "statuses": tuple(raw["retries"]["statuses"])}),
     }
     return Service(**{**raw, **given})
 
@@ -99,6 +101,7 @@ def _listener_from_json(raw: dict[str, Any]) -> Listener:
         "protocol": Protocol(raw["protocol"]),
         "routes": tuple(Route(**route) for route in raw["routes"]),
         "trusted_proxies": tuple(raw["trusted_proxies"]),
+        "debug_from": tuple(raw["debug_from"]),
         "timeouts": ListenerTimeouts(**raw["timeouts"]),
         "limits": ListenerLimits(**raw["limits"]),
     }

@@ -26,6 +26,7 @@ cdef class HttpListener(LiveListener):
     cdef readonly HeadLimits limits
     cdef public LiveService unrouted
     cdef Trust _trust
+    cdef Trust _debugs  # who may ask who served them
     cdef dict _clients
     cdef list _spare
 

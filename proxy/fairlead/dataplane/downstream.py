@@ -64,6 +64,7 @@ class HttpListener(LiveListener):
     def configure(self, spec: Listener, services: dict[str, LiveService]) -> None:
         self.router = Router(spec.routes, services)
         self._trust = Trust(spec.trusted_proxies)
+        self._debugs = Trust(spec.debug_from)
         self._clients.clear()
         limits = spec.limits
         room = [size for size in (limits.max_head_bytes, limits.max_buffer_bytes) if size]
@@ -224,6 +225,8 @@ class Http1Downstream(Downstream):
             exchange.fail(Kind.NO_ROUTE)
             return end
         exchange.begin(self, service, _HEAD, request_id)
+        if _HEAD.wants_debug:
+            exchange.is_debugged = listener._debugs.holds(self.host)
         if listener.budget.is_over:
             exchange.fail(Kind.OVERLOADED)
             return end
@@ -313,7 +316,7 @@ class Http1Downstream(Downstream):
         if listener.access is not None:
             listener.access(
                 (time.time(), listener.name, "", self.host, b"", b"", b"", STATUS[kind], "", 0, 0, len(reply), 0, 0,
-                 f"{kind}: {detail}" if detail else str(kind), b"")
+                 f"{kind}: {detail}" if detail else str(kind), b"", ())
             )  # fmt: skip
         self.write(reply)
         self._linger()

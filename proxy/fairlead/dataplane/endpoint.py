@@ -55,6 +55,8 @@ class LiveEndpoint(Candidate):
         self.connections = 0
         self.ttfb_us = 0
         self.is_usable = True
+        self.answered_at = 0  # when it answered last
+        self.given_up_at = 0  # when it was found to be silent last
         self.tallies: dict[str, Tally] = {}  # by listener
         self._listener = _NOTHING
         self._tally = _NOTHING
@@ -66,8 +68,9 @@ class LiveEndpoint(Candidate):
             self._tally = self.tallies.setdefault(listener, Tally())
         self._tally.add(status)
 
-    def observe_ttfb(self, us: int) -> None:
+    def observe_ttfb(self, us: int, now: int) -> None:
         """Move the average time to the first byte of a reply by an eighth, as TCP does for its own (RFC 6298)."""
+        self.answered_at = now
         if self.ttfb_us == 0:
             self.ttfb_us = us
         else:

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from fairlead.dataplane.endpoint cimport LiveEndpoint
 from fairlead.dataplane.listener cimport LiveListener
+from fairlead.dataplane.retries cimport Retrying, Trail, served_by
 from fairlead.dataplane.service cimport LiveService
 from fairlead.engine.reactor cimport Stream
 from fairlead.wire.body cimport Body
@@ -11,7 +12,6 @@ from fairlead.wire.http1 cimport ReplyHead, RequestHead
 
 cdef object _NOTHING
 cdef bytes _EMPTY_LINE
-cdef int _ATTEMPTS
 cdef int _REPLAYABLE
 cdef int _INTERIMS
 cdef int _NO_BODY
@@ -59,9 +59,7 @@ cdef class Exchange:
     cdef bytes _head
     cdef list _sent
     cdef Py_ssize_t _sent_size
-    cdef list _tried
-    cdef object _failure
-    cdef object _retry
+    cdef Trail _trail
     cdef readonly bytes method
     cdef readonly bytes target
     cdef readonly bytes host
@@ -74,6 +72,7 @@ cdef class Exchange:
     cdef int64_t _started
     cdef uint64_t _key  # of what must stay together
     cdef int64_t _asked  # when the present attempt began
+    cdef int64_t _waits_since  # for the head of the reply
     cdef int64_t _ttfb
     cdef int64_t _probe_us  # how long each step of a probe may take
     cdef int64_t _request_bytes
@@ -88,6 +87,7 @@ cdef class Exchange:
     cdef bint _is_fresh_only
     cdef bint _is_probe
     cdef bint _is_rate_next
+    cdef public bint is_debugged  # the client asks who served it, and may
     cdef bint _is_client_kept
     cdef bint _is_server_kept
     cdef bint _is_until_close
@@ -98,10 +98,14 @@ cdef class Exchange:
     cdef bint _is_server_over
 
     cpdef object begin(self, Downstream client, LiveService service, RequestHead request, bytes request_id)
+    @cython.locals(endpoint=LiveEndpoint)
     cpdef object start(self, bytes head)
     cpdef Py_ssize_t take_request(self, bytes data, Py_ssize_t start) except -1
     @cython.locals(size=Py_ssize_t)
     cdef _keep_for_retry(self, list out)
+    cdef _forget(self)
+    @cython.locals(trail=Trail)
+    cdef _forget_spare(self)
     cdef _forget_sent(self)
     @cython.locals(most=int64_t, earned=int64_t)
     cdef _earn(self, Py_ssize_t size)
@@ -113,14 +117,18 @@ cdef class Exchange:
     cdef bint _is_overdue(self) except -1
     cdef object _late(self)
     cdef _send_on(self, list out)
-    cdef _dispatch(self)
     @cython.locals(endpoint=LiveEndpoint, server=Upstream)
     cdef bint _take_probe(self) except -1
-    @cython.locals(asked=int64_t)
-    cdef _end_probe(self, object failure)
+    @cython.locals(asked=int64_t, now=int64_t)
+    cdef int64_t _end_probe(self, object failure) except -1
     cdef _fail_probe(self, object failure)
     cdef bint _is_probe_passed(self, int status) except -1
     cpdef object give_elsewhere(self)
+    @cython.locals(server=Upstream)
+    cdef _ask(self, LiveEndpoint endpoint)
+    @cython.locals(service=LiveService, trail=Trail, endpoint=LiveEndpoint)
+    cdef _ask_again(self, LiveEndpoint chosen)
+    cdef _give_up(self)
     @cython.locals(server=Upstream)
     cdef Upstream _connection(self, LiveEndpoint endpoint)
     cdef _send(self, Upstream server)
@@ -130,15 +138,15 @@ cdef class Exchange:
     cpdef object on_sending(self)
     cpdef object on_forwarded(self)
     cpdef object on_interim(self, ReplyHead head)
-    @cython.locals(now=int64_t)
+    @cython.locals(now=int64_t, took=int64_t, retrying=Retrying, whole=bytes)
     cpdef object on_reply(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
-    cdef bint _pass_on(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef bytes _whole(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef _begin_reply(self, ReplyHead head, bytes data, Py_ssize_t end)
     cdef bytes _reply_head(self, ReplyHead head, bint rechunk)
     cpdef object on_body(self, bytes data, Py_ssize_t start)
     cpdef object on_end(self)
     cpdef object on_lost(self, object kind)
-    @cython.locals(now=int64_t)
+    @cython.locals(now=int64_t, took=int64_t, was_reused=bint)
     cdef _go_on_without(self, object kind)
     cdef _abandon(self)
     cdef _forward(self, list out)
@@ -146,8 +154,24 @@ cdef class Exchange:
     cdef _finish(self, bint is_server_kept)
     cdef _detach(self, bint keep)
     cdef _leave(self, bint keep)
-    cdef _note_failure(self, object kind)
+    cdef Trail _note(self, object failure, object reason, int64_t took)
+    cdef bint _is_repeatable(self) except -1
+    @cython.locals(service=LiveService)
     cdef bint _may_retry(self, object kind) except -1
+    @cython.locals(trail=Trail, tried=Py_ssize_t)
+    cdef bint _has_others(self) except -1
+    @cython.locals(service=LiveService, now=int64_t, chosen=LiveEndpoint)
+    cdef LiveEndpoint _elsewhere(self)
+    cdef _go_on(self, LiveEndpoint chosen, int64_t took)
+    @cython.locals(delay=int64_t)
+    cdef bint _backs_off(self, int64_t took) except -1
+    @cython.locals(chosen=LiveEndpoint, body=Body, took=int64_t, trail=Trail, spare=bytes)
+    cdef bint _pass_over(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
+    @cython.locals(service=LiveService, now=int64_t, left=int64_t, chosen=LiveEndpoint)
+    cdef _wait_longer(self)
+    @cython.locals(now=int64_t, took=int64_t)
+    cdef _replace(self, LiveEndpoint chosen)
+    cdef _give_spare(self, tuple spare)
     cpdef object fail(self, object kind)
     cdef _truncate(self, object kind)
     @cython.locals(now=int64_t)

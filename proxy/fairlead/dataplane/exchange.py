@@ -19,6 +19,7 @@ if cython.compiled:
     from cython.cimports.fairlead.balance.pool import is_error
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.dataplane.listener import LiveListener
+    from cython.cimports.fairlead.dataplane.retries import Trail, served_by
     from cython.cimports.fairlead.dataplane.service import LiveService
     from cython.cimports.fairlead.engine.budget import Budget
     from cython.cimports.fairlead.engine.reactor import Stream, monotonic_us
@@ -28,6 +29,7 @@ else:
     from fairlead.balance.pool import is_error
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.dataplane.listener import LiveListener
+    from fairlead.dataplane.retries import Trail, served_by
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.budget import Budget
     from fairlead.engine.reactor import Stream, monotonic_us
@@ -36,7 +38,6 @@ else:
 
 from fairlead.wire.http1 import REJECTIONS, Framing
 
-_ATTEMPTS = 3  # endpoints that one request is sent to at most
 _REPLAYABLE = 131072  # bytes of a request's body kept for a retry,
 _PIECE = 64  # each piece of it counted as so many more, which a short one takes in memory
 _INTERIMS = 64  # 1xx replies to one request
@@ -111,9 +112,7 @@ class Exchange:
 
     server: Upstream
     _sent: list[bytes] | None  # what went out of the body, while it may have to be sent again
-    _tried: list[LiveEndpoint] | None
-    _failure: Kind | None  # of the last attempt
-    _retry: str | None  # why the next attempt is one
+    _trail: Trail | None  # the attempts that have failed
 
     def __init__(self) -> None:
         self.request_body = Body()
@@ -137,9 +136,8 @@ class Exchange:
         self._is_client_kept = request.keep_alive
         self._sent = None
         self._sent_size = 0
-        self._tried = None
-        self._failure = None
-        self._retry = None
+        self._trail = None
+        self.is_debugged = False
         self._body_due = 0
         self._is_rate_next = False
         self._due = client.reactor.now + service.request_us if service.request_us else 0
@@ -194,8 +192,23 @@ class Exchange:
             self._sent.extend(out)
             self._sent_size += size
             budget.keep(size)
-            if (self._sent_size > _REPLAYABLE or budget.is_over) and self.server is not None:
-                self._forget_sent()
+            if self._sent_size > _REPLAYABLE or budget.is_over:
+                if self.server is not None:
+                    self._forget_sent()
+                elif self._attempts and not self.is_request_done:  # between two of them
+                    self.client.pause()
+
+    def _forget(self) -> None:
+        """What was kept for another attempt is not needed any more."""
+        self._forget_sent()
+        if self._trail is not None:
+            self._forget_spare()
+
+    def _forget_spare(self) -> None:
+        trail = self._trail
+        if trail is not None and trail.spare is not None:
+            self.listener.budget.keep(-len(trail.spare[0]))
+            trail.spare = None
 
     def _forget_sent(self) -> None:
         self._sent = None
@@ -257,7 +270,8 @@ class Exchange:
         if self.is_request_done:
             self._arm(client, client.reader_us() if client.is_blocked else 0)
             if server.is_connected and not self.is_reply_started:
-                self._arm(server, self._probe_us if self._is_probe else self.service.reply_us)
+                self._waits_since = client.reactor.now
+                self._arm(server, self._probe_us if self._is_probe else self.service.retrying.first_us)
         elif server.is_blocked:  # and the client is paused
             self._stop_clock()
             self._arm(client, client.reader_us() if client.is_blocked else 0)
@@ -271,40 +285,38 @@ class Exchange:
     def start(self, head: bytes) -> None:
         """Send the request: `head` as the endpoint gets it."""
         self._head = head
-        self._dispatch()
+        if self.service.has_probes and self._take_probe():
+            return
+        endpoint = self.service.choose(self._key, None, self.client.reactor.now)
+        if endpoint is None:
+            self._give_up()
+        else:
+            self._ask(endpoint)
 
-    def _dispatch(self) -> None:
-        """Give the request to an endpoint that was not tried yet, or answer for the service."""
-        while self._attempts < _ATTEMPTS:
-            if self.service.has_probes and self._take_probe():
-                return
-            endpoint = self.service.choose(self._key, self._tried, self.client.reactor.now)
-            if endpoint is None:
-                break
-            self._attempts += 1
-            self.endpoint = endpoint
-            if self._attempts > 1:
-                self._asked = self.client.reactor.now
-            if self._retry is not None:
-                self.service.count_retry(self._retry)
-                self._retry = None
-            server = self._connection(endpoint)
-            if server is not None:
-                self._send(server)
-                return
+    def _ask(self, endpoint: LiveEndpoint) -> None:
+        """An attempt at this endpoint."""
+        self._attempts += 1
+        self.endpoint = endpoint
+        server = self._connection(endpoint)
+        if server is not None:
+            self._send(server)
+        else:
             self.service.failed(endpoint, self._asked, 0, Kind.CONNECT_FAILED)
-            self._note_failure(Kind.CONNECT_FAILED)
-        if self._failure is None:
+            self._note(Kind.CONNECT_FAILED, Kind.CONNECT_FAILED, 0)
+            self._go_on(None, 0)
+
+    def _give_up(self) -> None:
+        """There is nobody left to ask."""
+        kind = None if self._trail is None else self._trail.failure
+        if kind is None:
             self.endpoint = self.service.nobody
-            self._failure = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
-        self.fail(self._failure)
+            kind = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
+        self.fail(kind)
 
     # A probe: an ejected endpoint is given one request. Whatever goes wrong with it, the client must not see it.
 
     def _take_probe(self) -> bool:
         """Send the request to an endpoint that may be probed, if it may be sent again and there is one."""
-        if self._attempts or self._retry is not None:
-            return False
         if not self._is_idempotent or not self.is_request_done or self._sent is not None:
             return False
         endpoint = self.service.outcasts.take()
@@ -312,31 +324,33 @@ class Exchange:
             return False
         self.endpoint = endpoint
         self._is_probe = True
-        self._asked = self.client.reactor.now
         self._probe_us = self.service.outcasts.probe_us()
         if self._due:  # and there must be time for another endpoint
             self._probe_us = min(self._probe_us, max((self._due - self._asked) // 3, 1))
         server = self._connection(endpoint)
         if server is None:
-            self._end_probe(Kind.CONNECT_FAILED)
-            self._retry = "probe"
-            return False
-        self._arm(server, self._probe_us)
-        self._send(server)
+            self._fail_probe(Kind.CONNECT_FAILED)
+        else:
+            self._arm(server, self._probe_us)
+            self._send(server)
         return True
 
-    def _end_probe(self, failure: str) -> None:
+    def _end_probe(self, failure: str) -> int:
+        """How the probe has ended; returns how long it took."""
         self._is_probe = False
         asked = self._asked
+        now = monotonic_us()
         self._asked = self.client.reactor.now
-        self.service.outcasts.probed(self.endpoint, str(failure), monotonic_us() - asked)
+        self.service.outcasts.probed(self.endpoint, str(failure), now - asked)
+        return now - asked
 
     def _fail_probe(self, failure: str) -> None:
         """The endpoint has failed again: the request begins anew, at another."""
-        self._end_probe(failure)
+        took = self._end_probe(failure)
         self._detach(False)
-        self._retry = "probe"
-        self._dispatch()
+        self._trail = Trail()
+        self._trail.add_stale(self.endpoint, "probe", took)
+        self._ask_again(None)
 
     def _is_probe_passed(self, status: int) -> bool:
         """The reply to a probe has come; whether the client gets it."""
@@ -348,15 +362,11 @@ class Exchange:
 
     def give_elsewhere(self) -> None:
         """The endpoint was found to be silent: what may be sent twice need not wait for it any longer."""
-        if self.is_reply_started or self._is_probe or not self._may_retry(Kind.UPSTREAM_RESET):
+        if self.is_reply_started or self._is_probe:
             return
-        try:
-            self._detach(False)
-            self._note_failure(Kind.UPSTREAM_TIMEOUT)
-            self._dispatch()
-        except Exception:
-            self._abandon()  # as in on_lost
-            raise
+        chosen = self._elsewhere()
+        if chosen is not None:
+            self._replace(chosen)
 
     def _connection(self, endpoint: LiveEndpoint) -> Upstream | None:
         """An idle connection, else a new one; None when connecting failed at once."""
@@ -433,22 +443,31 @@ class Exchange:
         if self._is_probe and not self._is_probe_passed(head.status):
             return
         now = monotonic_us()
+        took = now - self._asked
+        retrying = self.service.retrying
         self._ttfb = now - self._started
-        self.endpoint.observe_ttfb(self._ttfb)
-        self.service.answered(self.endpoint, now, now - self._asked, head.status)
+        self.endpoint.observe_ttfb(self._ttfb, now)
+        self.service.answered(self.endpoint, now, took, head.status)
+        if took > retrying.slow_us:
+            retrying.learn(took)
         self._is_answered = True
         self.status = head.status
         if head.status == 101:
             self._switch(head, data, end)
             return
+        if head.status >= retrying.least_status and self._pass_over(head, data, start, end):
+            return
         self.is_reply_started = True
         self._is_server_kept = head.keep_alive
         if (self.minor == 0 and head.framing >= _CHUNKED) or self.listener.is_draining:
             self._is_client_kept = False
-        if self._pass_on(head, data, start, end):
-            self._finish(self._is_server_kept)
+        whole = self._whole(head, data, start, end)
+        if whole is None:
+            self._begin_reply(head, data, end)
             return
-        self._begin_reply(head, data, end)
+        self.listener.sent += len(whole)
+        self.client.write(whole)
+        self._finish(self._is_server_kept)
 
     def _begin_reply(self, head: ReplyHead, data: bytes, end: int) -> None:
         rechunk = self.minor == 1 and head.framing >= _CHUNKED
@@ -466,24 +485,23 @@ class Exchange:
         self._forward(out)
         self._advance(len(data) - offset)
 
-    def _pass_on(self, head: ReplyHead, data: bytes, start: int, end: int) -> bool:
+    def _whole(self, head: ReplyHead, data: bytes, start: int, end: int) -> bytes | None:
         """The usual case: one read holds the whole reply, and it goes on in one write."""
         length = head.content_length if head.framing == _LENGTH else 0
         if (
             head.framing >= _CHUNKED
             or len(data) - end != length
             or not (self._is_client_kept and self.is_request_done and self.minor)
+            or self.is_debugged
         ):
-            return False
+            return None
         self._reply_bytes = length
         if start or not head.untouched:
             head.parts.append(_EMPTY_LINE)
             if length:
                 head.parts.append(data[end:])
             data = b"".join(head.parts)
-        self.listener.sent += len(data)
-        self.client.write(data)
-        return True
+        return data
 
     def _reply_head(self, head: ReplyHead, rechunk: bool) -> bytes:
         parts = list(head.parts)
@@ -491,6 +509,8 @@ class Exchange:
             parts = [part for part in parts if part != _CHUNKED_FIELD]
         elif head.framing == _UNTIL_CLOSE and rechunk:
             parts.append(_CHUNKED_FIELD)
+        if self.is_debugged:
+            parts.append(served_by(self.endpoint, self._attempts, self._trail))
         if not self._is_client_kept:
             parts.append(b"Connection: close\r\n")
         elif self.minor == 0:
@@ -565,6 +585,8 @@ class Exchange:
         client = self.client
         self.client = _NOTHING
         self._forget_sent()
+        if self._trail is not None:
+            self._forget_spare()
         client.exchange_done(keep)
 
     def _detach(self, keep: bool) -> None:
@@ -590,48 +612,174 @@ class Exchange:
             return
         assert isinstance(kind, Kind)  # only of a probe it may be the status of a reply
         was_reused = self.server.is_reused
+        now = monotonic_us()
+        took = now - self._asked
         if not (was_reused and kind is Kind.UPSTREAM_RESET):  # which says nothing of the endpoint, see below
-            now = monotonic_us()
-            self.service.failed(self.endpoint, now, now - self._asked, kind)
+            self.service.failed(self.endpoint, now, took, kind)
         self._detach(False)
         if self.is_reply_started:
             self._truncate(kind)
-            return
-        if not self._may_retry(kind):
-            self.fail(kind)
-            return
-        if was_reused and kind not in _SAFE_TO_RESEND:
+        elif was_reused and kind is Kind.UPSTREAM_RESET and self._is_idempotent and self._is_repeatable():
             # A stale idle connection says nothing of the endpoint; those beside it are as old.
             self.endpoint.discard_idle()
             self._is_fresh_only = True
             self._attempts -= 1
-            self._retry = "stale-connection"
+            if self._trail is None:
+                self._trail = Trail()
+            self._trail.add_stale(self.endpoint, "stale-connection", took)
+            self._ask_again(None)
         else:
-            self._note_failure(kind)
-        self._dispatch()
+            self._note(kind, kind, took)
+            if self._may_retry(kind):
+                self._go_on(None, took)
+            else:
+                self.fail(kind)
 
     def _abandon(self) -> None:
         client = self.client
         if client is None or client.exchange is not self:
             return
         self._detach(False)
-        self._forget_sent()
+        self._forget()
         client.exchange = _NOTHING
         client.abort()
         client.on_close()
 
-    def _note_failure(self, kind: Kind) -> None:
-        self._failure = kind
-        self._retry = kind
-        if self._tried is None:
-            self._tried = []
-        self._tried.append(self.endpoint)
+    # Another attempt: retries.py says what is tried again, and why.
+
+    def _note(self, failure: Kind | None, reason: str, took: int) -> Trail:
+        """The present attempt has failed. `failure` is what the client is told should it have been the last."""
+        if self._trail is None:
+            self._trail = Trail()
+        self._trail.add(self.endpoint, failure, reason, took)
+        return self._trail
+
+    def _is_repeatable(self) -> bool:
+        """Whether the request can be sent again: nothing was passed on to the client, and its body was kept."""
+        return self._interims == 0 and (self._sent is not None or not self._request_bytes)
 
     def _may_retry(self, kind: Kind) -> bool:
         """RFC 9110 9.2.2: what an endpoint may have acted on is sent again only when doing it twice does no harm."""
-        if self._interims or (self._sent is None and self._request_bytes):
+        if not self._is_repeatable():
             return False
-        return kind in _SAFE_TO_RESEND or (kind is Kind.UPSTREAM_RESET and self._is_idempotent)
+        if kind in _SAFE_TO_RESEND:
+            return True
+        service = self.service
+        return (
+            kind is Kind.UPSTREAM_RESET
+            and self._is_idempotent
+            and service.retrying.is_reset
+            and self._has_others()
+            and service.may_retry(self.client.reactor.now)
+        )
+
+    def _has_others(self) -> bool:
+        """Whether there may be an endpoint that was not tried, and an attempt left for it."""
+        trail = self._trail
+        tried = 0 if trail is None else len(trail.tried)
+        return self._attempts < self.service.retrying.attempts and self.service.eligible > tried
+
+    def _elsewhere(self) -> LiveEndpoint | None:
+        """Another endpoint, when what this one does is reason enough to ask it; None when this one's word counts."""
+        if not (self._is_idempotent and self._is_repeatable() and self._has_others()):
+            return None
+        service = self.service
+        now = self.client.reactor.now
+        tried = [self.endpoint] if self._trail is None else [*self._trail.tried, self.endpoint]
+        chosen = service.choose(self._key, tried, now)
+        return chosen if chosen is not None and service.may_retry(now) else None
+
+    def _go_on(self, chosen: LiveEndpoint | None, took: int) -> None:
+        """The next attempt: at once, or after a wait, and then where it goes is seen to anew."""
+        if not self._backs_off(took):
+            self._ask_again(chosen)
+
+    def _ask_again(self, chosen: LiveEndpoint | None) -> None:
+        """Give the request to `chosen`, or else to an endpoint that was not tried yet, or answer for the service."""
+        trail = self._trail
+        service = self.service
+        if trail is None or self._attempts >= service.retrying.attempts:
+            self._give_up()
+            return
+        endpoint = chosen or service.choose(self._key, trail.tried, self.client.reactor.now)
+        if endpoint is None:
+            self._give_up()
+            return
+        self._asked = self.client.reactor.now
+        trail.retries += 1
+        service.count_retry(trail.reason)
+        self._ask(endpoint)
+
+    def _backs_off(self, took: int) -> bool:
+        """Whether the next attempt has to wait: the client's own deadline wakes it (`client_stalled`)."""
+        if not self._has_others():
+            return False
+        delay = self.service.retrying.delay_us(self._attempts, took)
+        if delay == 0:
+            return False
+        self._stop_clock()
+        self._arm(self.client, delay)
+        return True
+
+    def _pass_over(self, head: ReplyHead, data: bytes, start: int, end: int) -> bool:
+        """Drop a reply of which nothing was passed on, for that of another endpoint; not without having one to ask.
+
+        What of it is there already is kept, should the others not reply at all. Its connection goes on when the reply
+        is whole, and is closed otherwise: no more of it is read.
+        """
+        if head.status not in self.service.retrying.statuses:
+            return False
+        chosen = self._elsewhere()
+        if chosen is None:
+            return False
+        body = self.reply_body
+        body.begin(head.framing, head.content_length, False)
+        is_whole = body.take(data, end, []) == len(data) and body.is_done
+        keep = head.keep_alive and is_whole and self.is_request_done
+        took = monotonic_us() - self._asked
+        trail = self._note(None, f"status-{head.status}", took)
+        spare = self._whole(head, data, start, end)
+        self._forget_spare()
+        if spare is not None:
+            trail.spare = (spare, self.status, self.endpoint, self._reply_bytes)
+            self.listener.budget.keep(len(spare))
+        self._detach(keep)
+        try:
+            self._go_on(chosen, took)
+        except Exception:
+            self._abandon()
+            raise
+        return True
+
+    def _wait_longer(self) -> None:
+        """The reply has not begun in the time for an attempt: another one, or more time, or none is left."""
+        service = self.service
+        now = self.client.reactor.now
+        left = service.reply_us - (now - self._waits_since)
+        if service.reply_us and left <= 0:
+            self.on_lost(Kind.UPSTREAM_TIMEOUT)
+        elif not service.is_overdue(self.endpoint, self._asked, now):
+            self._arm(self.server, service.retrying.next_look_us(left))
+        else:
+            chosen = self._elsewhere()
+            if chosen is None:
+                self._arm(self.server, left if service.reply_us else 0)
+            else:
+                self._replace(chosen)
+
+    def _replace(self, chosen: LiveEndpoint) -> None:
+        """Give up an attempt that has taken too long for one at another endpoint."""
+        now = monotonic_us()
+        took = now - self._asked
+        self.endpoint.given_up_at = now
+        self.service.failed(self.endpoint, now, took, Kind.UPSTREAM_TIMEOUT)
+        self._note(Kind.UPSTREAM_TIMEOUT, "try-timeout", took)
+        self._detach(False)
+        try:
+            self._go_on(chosen, took)
+        except Exception:
+            self._abandon()
+            raise
 
     def fail(self, kind: Kind) -> None:
         """Answer for the service: a status and `Fairlead-Error`."""
@@ -639,9 +787,13 @@ class Exchange:
         if self.is_reply_started:
             self._truncate(kind)
             return
+        if self._trail is not None and self._trail.spare is not None:
+            self._give_spare(self._trail.spare)
+            return
         # A 1.0 client takes a reply that does not say keep-alive for the last one.
         keep = self._is_client_kept and self.is_request_done and self.minor == 1 and not self.listener.is_draining
-        reply = own_reply(kind, close=not keep, is_head=self.is_head)
+        more = served_by(self.endpoint, self._attempts, self._trail) if self.is_debugged else b""
+        reply = own_reply(kind, close=not keep, is_head=self.is_head, more=more)
         self.status = STATUS[kind]
         self.listener.sent += len(reply)
         self.client.write(reply)
@@ -649,11 +801,19 @@ class Exchange:
         self._record(self.client, kind)
         self._leave(keep)
 
+    def _give_spare(self, spare: tuple[bytes, int, LiveEndpoint, int]) -> None:
+        """Nobody else has replied: the client gets the reply that was passed over."""
+        reply, self.status, self.endpoint, self._reply_bytes = spare
+        self.listener.sent += len(reply)
+        self.client.write(reply)
+        self._record(self.client, "")
+        self._leave(not self.listener.is_draining)
+
     def _truncate(self, kind: Kind) -> None:
         """The reply cannot be completed: a reset tells the client, whatever framing it was promised."""
         client = self.client
         self._detach(False)
-        self._forget_sent()
+        self._forget()
         self.client = _NOTHING
         client.exchange = _NOTHING
         client.abort()
@@ -671,7 +831,7 @@ class Exchange:
             now = monotonic_us()
             self.service.given_up(self.endpoint, now, now - self._asked)
         self._detach(False)
-        self._forget_sent()
+        self._forget()
         self.client = _NOTHING
         client.exchange = _NOTHING
         if not self.is_reply_started:
@@ -685,6 +845,8 @@ class Exchange:
             self._end_tunnel(Kind.IDLE)
         elif self._is_overdue():
             self.fail(self._late())
+        elif self.server is None:
+            self._ask_again(None)  # the wait before another attempt is over
         elif self.client.is_blocked:
             self._truncate(Kind.CLIENT_TOO_SLOW)
         elif self._is_rate_next:
@@ -696,8 +858,12 @@ class Exchange:
         """The endpoint's deadline passed: for the connection, the head of its reply, or a piece of a body."""
         if self._is_overdue():
             self.fail(self._late())
+        elif not self.server.is_connected:
+            self.on_lost(Kind.CONNECT_TIMEOUT)
+        elif self.is_reply_started or self._is_probe or not self.is_request_done:
+            self.on_lost(Kind.UPSTREAM_TIMEOUT)
         else:
-            self.on_lost(Kind.UPSTREAM_TIMEOUT if self.server.is_connected else Kind.CONNECT_TIMEOUT)
+            self._wait_longer()
 
     def _is_overdue(self) -> bool:
         """Whether the time for the request as a whole is over."""
@@ -707,7 +873,7 @@ class Exchange:
         """The time is over: what to say depends on who was waited for last."""
         if self.is_reply_started and self.client.is_blocked:
             return Kind.CLIENT_TOO_SLOW
-        if self.is_request_done or self.server.is_blocked:
+        if self.is_request_done or self.server is None or self.server.is_blocked:
             return Kind.DEADLINE_EXCEEDED
         return Kind.REQUEST_TIMEOUT
 
@@ -722,7 +888,8 @@ class Exchange:
             listener.access(
                 (time.time(), listener.name, service.name, client.host, self.method, self.target, self.host,
                  self.status, self.endpoint.address, self._attempts, self._request_bytes, self._reply_bytes,
-                 now - self._started, self._ttfb, str(reason), self.request_id)
+                 now - self._started, self._ttfb, str(reason), self.request_id,
+                 () if self._trail is None else self._trail.told())
             )  # fmt: skip
 
     # After a 101 both connections are a tunnel (RFC 9110 7.8).
@@ -734,6 +901,8 @@ class Exchange:
         self.is_reply_started = True
         self.is_tunnel = True
         self._is_client_kept = False
+        if self.is_debugged:
+            head.parts.append(served_by(self.endpoint, self._attempts, self._trail))
         start = b"".join([*head.parts, _EMPTY_LINE])
         self._reply_bytes = -len(start)
         self._forward([start, data[end:]])

@@ -32,8 +32,11 @@ _TEXT = {
 }
 
 
-def own_reply(kind: Kind, *, close: bool, is_head: bool) -> bytes:
-    """A whole reply for `kind`. `close` announces the end of the connection; a reply to HEAD has no content."""
+def own_reply(kind: Kind, *, close: bool, is_head: bool, more: bytes = b"") -> bytes:
+    """A whole reply for `kind`, with `more` fields, each line ended.
+
+    `close` announces the end of the connection; a reply to HEAD has no content.
+    """
     status = HTTPStatus(STATUS[kind])
     text = f"{kind}: {_TEXT[kind]}\n".encode()
     lines = [
@@ -48,5 +51,5 @@ def own_reply(kind: Kind, *, close: bool, is_head: bool) -> bytes:
         lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")  # RFC 9110 15.5.6: a 405 has one
     if close:
         lines.append("Connection: close")
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    head = ("\r\n".join(lines) + "\r\n").encode() + more + b"\r\n"
     return head if is_head else head + text

@@ -1,7 +1,9 @@
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fairlead.balance.pool cimport Pool
 from fairlead.dataplane.endpoint cimport LiveEndpoint
+from fairlead.dataplane.retries cimport RetryBudget, Retrying
 from fairlead.observe.histogram cimport Histogram
 
 
@@ -17,6 +19,7 @@ cdef class LiveService(Pool):
     cdef readonly Histogram duration
     cdef readonly Histogram connect
     cdef public dict retries
+    cdef readonly Retrying retrying
     cdef public int64_t connect_us
     cdef public int64_t reply_us
     cdef public int64_t body_us
@@ -37,4 +40,8 @@ cdef class LiveService(Pool):
     cpdef LiveEndpoint choose(self, uint64_t key, list tried, int64_t now)
     cpdef uint64_t key(self, bytes host, list parts) except? 0
     cpdef object make_room(self, LiveEndpoint endpoint)
+    @cython.locals(budget=RetryBudget)
+    cpdef bint may_retry(self, int64_t now) except -1
+    @cython.locals(silent_since=int64_t)
+    cpdef bint is_overdue(self, LiveEndpoint endpoint, int64_t asked, int64_t now) except -1
     cpdef object count_retry(self, object reason)

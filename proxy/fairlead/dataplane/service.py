@@ -21,12 +21,14 @@ if cython.compiled:
     from cython.cimports.fairlead.balance.pool import Pool
     from cython.cimports.fairlead.balance.seam import Candidate
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
+    from cython.cimports.fairlead.dataplane.retries import Retrying
     from cython.cimports.fairlead.observe.histogram import Histogram
 else:
     from fairlead.balance.bounded_hash import key_of
     from fairlead.balance.pool import Pool
     from fairlead.balance.seam import Candidate
     from fairlead.dataplane.endpoint import LiveEndpoint
+    from fairlead.dataplane.retries import Retrying
     from fairlead.observe.histogram import Histogram
 
 from fairlead.wire.lookup import cookie, field
@@ -53,6 +55,7 @@ class LiveService(Pool):
         self.duration = Histogram()
         self.connect = Histogram()
         self.retries: dict[str, int] = {}
+        self.retrying = Retrying()
         self.eligible = 0
         self.request_us = 0  # also of the requests that reach no service
         self.is_touched = True
@@ -82,6 +85,7 @@ class LiveService(Pool):
         self.request_us = int(spec.timeouts.request_s * 1e6)
         self.idle_us = int(spec.timeouts.idle_s * 1e6)
         self.tunnel_us = int(spec.timeouts.tunnel_s * 1e6)
+        self.retrying.configure(spec.retries, self.reply_us)
         self.max_connections = spec.limits.max_connections
         self.max_idle = spec.limits.max_idle or _UNLIMITED
         self.is_touched = True
@@ -173,6 +177,8 @@ class LiveService(Pool):
 
     def choose(self, key: int, tried: list[Any] | None, now: int) -> LiveEndpoint | None:
         """An endpoint that may take one more request, none of `tried`; None when there is none."""
+        if now >= self.retrying.review_at:
+            self.retrying.review(now, self.duration.total)
         chosen: Any = self.pick(key, tried, now)  # of a picker's candidates, which are endpoints here
         endpoint: LiveEndpoint | None = chosen
         if endpoint is None or not self.max_connections:
@@ -192,6 +198,23 @@ class LiveService(Pool):
         """A new connection is wanted where an idle one would not do: at the limit it takes the place of those."""
         if self.max_connections and endpoint.connections >= self.max_connections:
             endpoint.discard_idle()
+
+    def may_retry(self, now: int) -> bool:
+        """Whether the budget has one more retry; it is then taken."""
+        budget = self.retrying.budget
+        budget.refill(now, self.duration.total)
+        return budget.take()
+
+    def is_overdue(self, endpoint: LiveEndpoint, asked: int, now: int) -> bool:
+        """Whether an attempt that began at `asked` and has taken as long as one may is to be given up."""
+        silent_since = max(endpoint.answered_at, asked)
+        if not self.retrying.is_late(endpoint, now - silent_since):
+            return False
+        return not self.retrying.is_learned or self._has_answered_since(silent_since)
+
+    def _has_answered_since(self, when: int) -> bool:
+        """Whether any endpoint has; usually it is one of the first."""
+        return any(endpoint.answered_at > when for endpoint in self.endpoints.values())
 
     def count_retry(self, reason: str) -> None:
         name = str(reason)  # of a Kind its value
@@ -220,6 +243,7 @@ class LiveService(Pool):
             "connect": _histogram(self.connect),
             "retries": dict(self.retries),
             "outcomes": _outcomes(present),
+            "retries_exhausted": self.retrying.budget.spent,
         }
 
 

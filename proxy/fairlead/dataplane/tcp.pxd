@@ -8,7 +8,6 @@ from fairlead.engine.reactor cimport Stream
 
 
 cdef object _NOTHING
-cdef int _ATTEMPTS
 
 
 cdef class TcpClient(Stream)

@@ -27,7 +27,6 @@ else:
     from fairlead.engine.reactor import Stream, monotonic_us
 
 _NOTHING: Any = None  # in a field whose type leaves it out: set before it is used, cleared at the end
-_ATTEMPTS = 3  # endpoints that one session tries to connect to
 
 
 class TcpListener(LiveListener):
@@ -73,7 +72,7 @@ class TcpClient(Stream):
 
     def next_server(self) -> None:
         """Connect to an endpoint that was not yet tried; without one the session ends."""
-        while self.attempts < _ATTEMPTS:
+        while self.attempts < self.service.retrying.attempts:
             now = self.reactor.now
             if self.service.has_probes and self._probe():
                 return
@@ -218,7 +217,7 @@ class TcpClient(Stream):
         if listener.access is not None:
             listener.access(
                 (time.time(), listener.name, service.name, self.host, b"", b"", b"", status, endpoint.address,
-                 self.attempts, self.received, self.sent, duration, 0, str(reason), b"")
+                 self.attempts, self.received, self.sent, duration, 0, str(reason), b"", ())
             )  # fmt: skip
 
 

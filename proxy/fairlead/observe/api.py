@@ -122,6 +122,7 @@ def _service(
         "own_replies": requests.get("", {}),
         "retries": dict(totals.retries),
         "checks": _checks(checks),
+        "retries_exhausted": totals.retries_exhausted,
         "duration": _durations(totals.duration),
         "connect": _durations(totals.connect),
     }

@@ -218,6 +218,13 @@ METRICS: Final = (
         samples.retries,
     ),
     Metric(
+        "fairlead_retries_exhausted_total",
+        "counter",
+        "Requests that failed and were not tried again because the budget for retries was spent.",
+        ("service",),
+        samples.retries_exhausted,
+    ),
+    Metric(
         "fairlead_upstream_connect_duration_seconds",
         "histogram",
         "Time to establish a connection to an endpoint.",

@@ -117,6 +117,11 @@ def retries(status: Status) -> Samples:
             yield (service, reason), count
 
 
+def retries_exhausted(status: Status) -> Samples:
+    for service, totals in _services(status):
+        yield (service,), totals.retries_exhausted
+
+
 def connect_durations(status: Status) -> Histograms:
     for service, totals in _services(status):
         yield (service,), totals.connect

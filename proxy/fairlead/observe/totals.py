@@ -26,6 +26,7 @@ class ServiceTotals:
 
     requests: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # (listener, endpoint, code)
     retries: Mapping[str, int] = field(default_factory=dict)  # by reason
+    retries_exhausted: int = 0  # requests that were not tried again because the budget was spent
     duration: Durations = Durations()
     connect: Durations = Durations()
     in_flight: Mapping[str, int] = field(default_factory=dict)  # by endpoint, now

@@ -51,8 +51,8 @@ class Framing:
 # the client is: SHADOW by a name that CGI would take for one that is looked at; FORWARDED is sent on as it is when a
 # trusted proxy says it.
 (CONNECTION, HOP, TRANSFER_ENCODING, CONTENT_LENGTH, UPGRADE, OWN,
- HOST, TE, EXPECT, MAX_FORWARDS,
- SHADOW, FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REQUEST_ID) = range(1, 17)  # fmt: skip
+ HOST, TE, EXPECT, MAX_FORWARDS, DEBUG,
+ SHADOW, FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REQUEST_ID) = range(1, 18)  # fmt: skip
 
 _KNOWN: dict[bytes, int] = {
     b"connection": CONNECTION,
@@ -62,6 +62,7 @@ _KNOWN: dict[bytes, int] = {
     b"content-length": CONTENT_LENGTH,
     b"upgrade": UPGRADE,
     b"fairlead-error": OWN,
+    b"fairlead-debug": DEBUG,
     b"host": HOST,
     b"te": TE,
     b"expect": EXPECT,

@@ -13,6 +13,7 @@ cdef class RequestHead(Head):
     cdef public bint expect_continue
     cdef public bint is_head
     cdef public bint is_idempotent
+    cdef public bint wants_debug
     cdef public bint is_trusted
     cdef public bytes forwarded_for
     cdef public bytes forwarded_proto

@@ -16,6 +16,7 @@ if cython.compiled:
         CLOSE,
         CONNECTION,
         CONTENT_LENGTH,
+        DEBUG,
         EXPECT,
         FORWARDED,
         FORWARDED_FOR,
@@ -43,6 +44,7 @@ else:
         CLOSE,
         CONNECTION,
         CONTENT_LENGTH,
+        DEBUG,
         EXPECT,
         FORWARDED,
         FORWARDED_FOR,
@@ -96,6 +98,8 @@ class RequestHead(Head):
     says, lines joined by commas, and None when it says nothing; wire/forwarded.py makes of it what is sent on. They are
     left out of `parts` always.
 
+    `wants_debug`: it has `Fairlead-Debug: 1`, which is never sent on.
+
     `is_trusted` is for the caller to set before each parse: whether a trusted proxy sends this.
     """
 
@@ -111,6 +115,7 @@ class RequestHead(Head):
         self.expect_continue = False
         self.is_head = False
         self.is_idempotent = False
+        self.wants_debug = False
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
         self.forwarded_host: bytes | None = None
@@ -171,6 +176,10 @@ class RequestHead(Head):
         if kind == EXPECT and self.minor == 1:
             self.expect_continue = text.lower() == b"100-continue"
             self.keep(data)
+            return 0
+        if kind == DEBUG:  # ours, whoever says it: what is behind us would take it for our own word
+            self.wants_debug = text == b"1"
+            self.drop(data)
             return 0
         self.drop(data)  # Expect in HTTP/1.0 as well (RFC 9110 10.1.1)
         if kind == CONNECTION:
