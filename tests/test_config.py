@@ -23,6 +23,7 @@ from fairlead.model import (
     ListenerLimits,
     ListenerTimeouts,
     Protocol,
+    Retries,
     Route,
     ServiceLimits,
     ServiceTimeouts,
@@ -719,3 +720,47 @@ def test_sources_of_kubernetes_are_told_where_weights_and_the_api_are() -> None:
     wanted = KubernetesSource("a", "shop", "http", weights=Weights.CPU_REQUEST, access=access)
     assert settings.services["shop"].sources == (wanted, StaticSource("10.0.0.1:80"))
     assert settings.services["shop"].weights == "cpu-request"
+
+
+RETRIES = """
+listeners:
+  web: {{bind: ":8080", service: shop, debug_from: {debug_from}}}
+services:
+  shop: {{endpoints: 10.0.0.1:80, retries: {retries}}}
+"""
+
+
+def test_retries_and_who_may_ask() -> None:
+    retries = "{attempts: 2, reset: no, statuses: [503, 429], try_timeout: 2s, backoff: 5ms, budget: .5, budget_min: 1}"
+    found = read(RETRIES.format(debug_from="[10.0.0.0/8, unix]", retries=retries))
+    assert found.listeners["web"].debug_from == ("10.0.0.0/8", "unix")
+    assert found.services["shop"].retries == Retries(
+        attempts=2, reset=False, statuses=(503, 429), try_timeout_s=2.0, backoff_s=0.005, budget=0.5, budget_min=1.0
+    )
+    found = read(RETRIES.format(debug_from="[]", retries="{try_timeout: auto, statuses: []}"))
+    assert found.listeners["web"].debug_from == ()
+    assert found.services["shop"].retries == Retries(statuses=())
+    shown = to_json(found)["services"]["shop"]["retries"]
+    assert (shown["try_timeout"], shown["statuses"], shown["backoff"]) == ("auto", [], 0.025)
+
+
+@pytest.mark.parametrize(
+    ("retries", "complaint"),
+    [
+        ("{attempts: 0}", "retries.attempts: is 0"),
+        ("{attempts: 6}", "retries.attempts: is 6"),
+        ("{statuses: [200]}", "retries.statuses[0]: is '200', and must be a status from 400 to 599"),
+        ("{statuses: [503, 503]}", "retries.statuses[1]: 503 is listed twice; remove one"),
+        ("{statuses: 503}", "retries.statuses: is '503', and must be a list"),
+        ("{budget: 2}", "retries.budget: is 2"),
+        ("{try_timeout: later}", "retries.try_timeout: is 'later'"),
+    ],
+)
+def test_retries_that_mean_nothing(retries: str, complaint: str) -> None:
+    (problem,) = problems(RETRIES.format(debug_from="[]", retries=retries))
+    assert complaint in problem
+
+
+def test_a_tcp_session_cannot_ask_who_served_it() -> None:
+    (problem,) = problems(SMALL.replace("service: shop", "service: shop, protocol: tcp, debug_from: [unix]"))
+    assert problem.endswith("debug_from: is for http listeners; a TCP session has no field to ask with")

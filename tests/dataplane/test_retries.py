@@ -174,7 +174,7 @@ async def test_the_budget_runs_out() -> None:
     async with Stage() as stage:
         scene = Set(retries=Retries(budget=0.0, budget_min=0.2))  # two retries, and one more in five seconds
         stage.play(stage.stand(), stage.stand(), scene=scene)
-        statuses = []
+        statuses: list[int] = []
         for _ in range(3):
             client = await stage.client()
             await client.send(GET)
@@ -339,7 +339,7 @@ async def test_a_body_that_comes_during_the_wait_is_kept_and_no_more_than_fits_i
             await sending
             await server.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
             assert (await client.message()).status == 200
-        assert 2 < stage.service.retries["connect-failed"] <= 6 or max(record[9] for record in stage.records) == 3
+        assert 3 in [record[9] for record in stage.records]
         assert stage.listener.budget.kept == 0
 
 

@@ -193,10 +193,11 @@ class Exchange:
             self._sent_size += size
             budget.keep(size)
             if self._sent_size > _REPLAYABLE or budget.is_over:
-                if self.server is not None:
+                server = self.server
+                if server is not None and server.is_connected:
                     self._forget_sent()
-                elif self._attempts and not self.is_request_done:  # between two of them
-                    self.client.pause()
+                elif self._attempts and not self.is_request_done:
+                    self.client.pause()  # no endpoint is there that would take it: what has come is kept for one
 
     def _forget(self) -> None:
         """What was kept for another attempt is not needed any more."""
@@ -404,7 +405,10 @@ class Exchange:
 
     def on_connected(self) -> None:
         """The new connection is there."""
-        self._arm(self.server, 0)
+        server = self.server
+        self._arm(server, 0)
+        if not (self.is_request_done or server.is_blocked):
+            self.client.resume()  # it may have sent more than is kept once an endpoint is there
         self._wait()
 
     def on_sent(self) -> None:
