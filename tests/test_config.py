@@ -291,7 +291,7 @@ WRONG_LISTENERS = {
         "2: listeners.a.limits.max_client_connections: leaves max_client_connections (11) above max_connections (10); "
     ],
     "shop": [
-        "2: listeners.a: is 'shop', and must be a mapping (KEY: VALUE) with any of bind, debug_from, limits, protocol, routes, "
+        "2: listeners.a: is 'shop', and must be a mapping (KEY: VALUE) with any of bind, debug_from, limits, "
     ],
 }
 

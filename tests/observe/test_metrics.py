@@ -37,6 +37,7 @@ fairlead_panic gauge service
 fairlead_request_duration_seconds histogram service
 fairlead_requests_in_flight gauge endpoint,service
 fairlead_requests_total counter code,endpoint,listener,service
+fairlead_retries_exhausted_total counter service
 fairlead_retries_total counter reason,service
 fairlead_service_objective_seconds gauge service
 fairlead_snapshot_version gauge worker
