@@ -290,9 +290,7 @@ WRONG_LISTENERS = {
     "{bind: 1.2.3.4:5, service: shop, limits: {max_connections: 10, max_client_connections: 11}}": [
         "2: listeners.a.limits.max_client_connections: leaves max_client_connections (11) above max_connections (10); "
     ],
-    "shop": [
-        "2: listeners.a: is 'shop', and must be a mapping (KEY: VALUE) with any of bind, debug_from, limits, "
-    ],
+    "shop": ["2: listeners.a: is 'shop', and must be a mapping (KEY: VALUE) with any of bind, debug_from, limits, "],
 }
 
 

@@ -48,7 +48,15 @@ class Scene:
         self.staged.loop.settle()
 
     def report(self, peer: Peer, *outcomes: tuple[str, int, int, int]) -> None:
-        shop = {"requests": [], "retries": {}, "ttfb": {}, "in_flight": {}, "duration": EMPTY, "connect": EMPTY}
+        shop = {
+            "requests": [],
+            "retries": {},
+            "retries_exhausted": 0,
+            "ttfb": {},
+            "in_flight": {},
+            "duration": EMPTY,
+            "connect": EMPTY,
+        }
         peer.report(1, shop={**shop, "outcomes": outcomes})
 
     def states(self) -> list[list[State]]:

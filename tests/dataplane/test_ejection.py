@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from dataplane.stage import GET, OK, Peer, PeerClosedError, Set, Stage, Stand, service
-from fairlead.model import Ejection, Endpoint, Protocol, Service, ServiceTimeouts, State, Trigger
+from fairlead.model import Ejection, Endpoint, Protocol, Retries, Service, ServiceTimeouts, State, Trigger
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 BROKEN = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nbad"
@@ -78,10 +78,10 @@ class Scene:
 
 @asynccontextmanager
 async def played(*serves: Serve | None, scene: Set | None = None) -> AsyncIterator[Scene]:
-    """Endpoints that are served so; one that is not served at all refuses connections."""
+    """Endpoints that are served so; one that is not served at all refuses connections. No retry hides a status."""
     async with Stage() as stage:
         stands = [stage.stand() for _ in serves]
-        playing = Scene(stage, scene or Set(), *stands)
+        playing = Scene(stage, replace(scene or Set(), retries=Retries(statuses=())), *stands)
         async with asyncio.TaskGroup() as group:
             over = asyncio.Event()
             for stand, serve in zip(stands, serves, strict=True):
@@ -226,7 +226,7 @@ async def test_what_hangs_is_noticed_and_what_waits_there_is_answered_elsewhere(
         assert int(told["last"]) >= 200
         for client in clients:
             client.close()
-        assert scene.stage.service.retries["upstream-timeout"] >= 5
+        assert scene.stage.service.retries["try-timeout"] >= 5
 
 
 async def test_when_all_hang_nobody_is_accused() -> None:

@@ -117,11 +117,11 @@ class Services:
         return True
 
     def _judge(self, found: Service) -> Service:
-        """The service with what is said of its endpoints; if that leaves too few, only an operator's word counts."""
+        """The service with what is said of its endpoints. If ejection leaves too few of those that are ready, none is."""
         judged = self.verdicts.applied(found.name, found.endpoints)
         if judged is found.endpoints:
             return found
-        spared = self.verdicts.applied(found.name, found.endpoints, (Judge.HAND,))
+        spared = self.verdicts.applied(found.name, found.endpoints, (Judge.HAND, Judge.CHECK))
         ready = [endpoint for endpoint in spared if endpoint.state is State.READY]
         if is_panic(ready, judged, found.ejection.panic):
             return replace(found, endpoints=spared, is_panicking=True)
