@@ -35,6 +35,8 @@ class Kind(StrEnum):
     UPSTREAM_TIMEOUT = "upstream-timeout"
     BAD_REPLY = "bad-reply"
     OVERLOADED = "overloaded"
+    QUEUE_FULL = "queue-full"
+    QUEUE_TIMEOUT = "queue-timeout"
     DEADLINE_EXCEEDED = "deadline-exceeded"
     CLIENT_GONE = "client-gone"
     CLIENT_TOO_SLOW = "client-too-slow"
@@ -63,6 +65,8 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.UPSTREAM_TIMEOUT: 504,
     Kind.BAD_REPLY: 502,
     Kind.OVERLOADED: 503,
+    Kind.QUEUE_FULL: 503,
+    Kind.QUEUE_TIMEOUT: 503,
     Kind.DEADLINE_EXCEEDED: 504,
     # Never sent: nginx's code for the log and the counter, where a connection was closed and nothing answered.
     Kind.CLIENT_GONE: 499,
@@ -70,6 +74,10 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.IDLE: 499,
     Kind.DRAIN: 499,
 }
+
+
+# For want of room, not for what the request is: whoever comes again later may be served.
+REFUSALS: Final = (Kind.NO_ENDPOINT, Kind.OVERLOADED, Kind.QUEUE_FULL, Kind.QUEUE_TIMEOUT)
 
 
 class ConfigError(Exception):

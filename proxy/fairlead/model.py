@@ -86,10 +86,24 @@ class ServiceTimeouts:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceLimits:
-    """How much one endpoint of a service is given by one worker; 0 means no limit."""
+    """How much one endpoint of a service is given; 0 means no limit. All workers together keep to the first two."""
 
     max_connections: int = field(default=0, metadata={"doc": "connections to one endpoint, in use and idle"})
-    max_idle: int = field(default=256, metadata={"doc": "idle connections kept to one endpoint"})
+    max_in_flight: int = field(default=0, metadata={"doc": "requests in flight to one endpoint; of tcp, sessions"})
+    max_idle: int = field(default=256, metadata={"doc": "idle connections to one endpoint that each worker keeps"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Where requests and TCP sessions wait while no endpoint has room, or while there is none."""
+
+    max: int = field(
+        default=1000, metadata={"doc": "so many may wait, in all workers together; more get 503", "min": 1}
+    )
+    timeout_s: float = field(
+        default=5.0, metadata={"doc": "so long one may wait; then it gets 503", "min": 0.1, "max": 3600}
+    )
 
 
 @final
@@ -210,6 +224,9 @@ class Service:
     ejection: Ejection = Ejection()
     is_panicking: bool = False  # too few can be used, so that all are, whatever is said of them
     retries: Retries = Retries()
+    max_in_flight: int = 0
+    queue: Queue | None = None
+    protect: bool = False
     version: int = 0  # grows with every change of this service
 
 

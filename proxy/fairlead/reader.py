@@ -20,7 +20,7 @@ from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
 from fairlead.health.checks.reading import read_checks
-from fairlead.model import Ejection, Hash, Listener, ListenerLimits, Protocol, Retries, Route, Trigger
+from fairlead.model import Ejection, Hash, Listener, ListenerLimits, Protocol, Queue, Retries, Route, Trigger
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, Kubernetes, ServiceSettings, Settings
@@ -62,6 +62,7 @@ class Reader:
         self._services: Collection[str] = ()
         self._binds: dict[str, Value] = {}
         self._by_head: dict[str, Value] = {}  # what is hashed of services that only HTTP can tell
+        self._protected: dict[str, Value] = {}  # where services are protected, which is for HTTP
 
     def settings(self, root: Value) -> Settings | None:
         """All of it."""
@@ -86,6 +87,8 @@ class Reader:
         for listener in settings.listeners.values() if settings else ():
             if listener.protocol is Protocol.TCP and (by := self._by_head.get(listener.service)):
                 by.complain(f"names what HTTP has, and listener {listener.name} is tcp; write by: {_CLIENT_ADDRESS}")
+            if listener.protocol is Protocol.TCP and (protect := self._protected.get(listener.service)):
+                protect.complain(f"is for http, and listener {listener.name} is tcp; use max_in_flight")
         return settings
 
     def _by_name(self, value: Value, read: Callable[[str, Value], _T | None]) -> dict[str, _T] | None:
@@ -190,10 +193,13 @@ class Reader:
             "checks": read_checks,
             "ejection": _ejection,
             "retries": _retries,
+            "queue": _queue,
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):
             self._weigh(value, found)
+        if found.get("protect"):
+            self._protected[name] = _given(value)["protect"]
         if hashed := found.get("hash"):
             self._check_hash(name, value, found, hashed)
         return build(ServiceSettings, found, name=name)
@@ -323,6 +329,11 @@ def _statuses(value: Value) -> tuple[int, ...]:
         elif status is not None:
             found.append(status)
     return tuple(found)
+
+
+def _queue(value: Value) -> Queue | None:
+    """A queue; none where all of its section is commented out."""
+    return None if value.is_null else build(Queue, read_group(value, Queue))
 
 
 def _listener_limits(value: Value) -> ListenerLimits | None:

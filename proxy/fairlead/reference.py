@@ -22,6 +22,7 @@ from fairlead.model import (
     Listener,
     ListenerLimits,
     ListenerTimeouts,
+    Queue,
     Retries,
     Route,
     ServiceLimits,
@@ -150,6 +151,12 @@ A connection that cannot be made is tried elsewhere whatever the method, and cos
 ten times what the slow replies of the service take, at least a second, and only for endpoints that have fallen silent.
 [retries.md](retries.md) says it all."""
 
+
+_QUEUEING: Final = """\
+Without `queue` what finds no room is refused at once. An empty one, `queue: {}`, has the defaults.
+[protection.md](protection.md) says what waits, in which order, and what `limits`, `max_in_flight` and `protect` are
+for."""
+
 _ROUTING: Final = """\
 A route that an earlier one leaves nothing for is an error. Ports of hosts and the case of letters in them do not count;
 paths are compared as the client sent them."""
@@ -174,6 +181,7 @@ def reference() -> str:
         _section("services.NAME.limits", ServiceLimits),
         _section("services.NAME.ejection", Ejection, _EJECTING),
         _section("services.NAME.retries", Retries, _RETRYING),
+        _section("services.NAME.queue", Queue, _QUEUEING),
         _section("admin", Admin),
         _section("kubernetes", Kubernetes),
         _section("drain", Drain, _DRAINING),

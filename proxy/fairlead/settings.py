@@ -14,7 +14,7 @@ from typing import Final, Literal, final
 from fairlead.autoscale.settings import MetricsApi
 from fairlead.discovery import Source
 from fairlead.health.checks.settings import CheckSettings
-from fairlead.model import Ejection, Hash, Listener, Retries, ServiceLimits, ServiceTimeouts
+from fairlead.model import Ejection, Hash, Listener, Queue, Retries, ServiceLimits, ServiceTimeouts
 
 AUTO_WORKERS: Final = 0
 
@@ -47,6 +47,15 @@ class ServiceSettings:
     limits: ServiceLimits = field(default_factory=ServiceLimits)
     ejection: Ejection = field(default_factory=Ejection)
     retries: Retries = field(default_factory=Retries)
+    max_in_flight: int = field(
+        default=0,
+        metadata={"doc": "requests in flight to all endpoints; of tcp, sessions; of all workers together. 0: no limit"},
+    )
+    queue: Queue | None = field(default=None, metadata={"doc": "where requests wait while no endpoint has room"})
+    protect: bool = field(
+        default=False,
+        metadata={"doc": "http: learn how many requests at once the endpoints answer well, and refuse more with 503"},
+    )
 
 
 @final

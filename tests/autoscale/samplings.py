@@ -26,6 +26,7 @@ class Traffic:
         self.requests: dict[tuple[str, str, str], int] = {}
         self.latencies: list[int] = []
         self.in_flight: dict[str, int] = {}
+        self.queued = 0
 
     def serve(self, address: str, *latencies_us: int, code: str = "200") -> None:
         key = ("web", address, code)
@@ -34,7 +35,10 @@ class Traffic:
 
     def totals(self) -> ServiceTotals:
         return ServiceTotals(
-            requests=dict(self.requests), duration=durations(*self.latencies), in_flight=dict(self.in_flight)
+            requests=dict(self.requests),
+            duration=durations(*self.latencies),
+            in_flight=dict(self.in_flight),
+            queued=self.queued,
         )
 
     def service(self) -> Service:

@@ -89,8 +89,20 @@ def test_saturation_of_long_requests_is_what_was_seen_in_flight() -> None:
     assert value("fairlead_saturation", traffic.window.current("shop", 10.0)) == pytest.approx(6 / 20)
 
 
-def test_queued_is_nothing_yet(traffic: Traffic) -> None:
+def test_queued_is_the_mean_of_what_was_seen_waiting(traffic: Traffic) -> None:
     assert value("fairlead_queued_requests", traffic.window.current("shop")) == 0.0
+    first = traffic.now
+    traffic.queued = 3
+    traffic.second(5)
+    seen = value("fairlead_queued_requests", traffic.window.current("shop"))
+    assert seen is not None
+    assert 0 < seen <= 3
+    traffic.second(60)
+    assert value("fairlead_queued_requests", traffic.window.current("shop")) == 3.0
+    traffic.queued = 0
+    traffic.second(60)
+    assert value("fairlead_queued_requests", traffic.window.current("shop")) == 0.0
+    assert traffic.now == first + 125
 
 
 def test_endpoints_have_their_own(traffic: Traffic) -> None:
@@ -116,7 +128,9 @@ def test_a_counter_that_has_become_less_has_begun_again() -> None:
     assert (growth(3, 10), growth(10, 10), growth(10, 3)) == (7, 0, 3)
 
 
-ONE = Figures(at=5.0, window_s=10.0, requests=10, rate=1.0, in_flight=1.0, busy=1.5, counts={3: 1}, capacity=2.0)
+ONE = Figures(
+    at=5.0, window_s=10.0, requests=10, rate=1.0, in_flight=1.0, busy=1.5, counts={3: 1}, capacity=2.0, queued=0.5
+)
 TWO = Figures(at=3.0, window_s=5.0, requests=5, rate=1.0, errors=5, in_flight=2.0, counts={3: 2, 4: 1}, capacity=4.0)
 
 
@@ -129,6 +143,7 @@ def test_several_services_together_are_as_fresh_as_the_oldest() -> None:
         rate=2.0,
         in_flight=3.0,
         busy=1.5,
+        queued=0.5,
         counts={3: 3, 4: 1},
         capacity=6.0,
     )

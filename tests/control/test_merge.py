@@ -31,6 +31,9 @@ def service(requests: Mapping[str, int] | None = None, **more: object) -> dict[s
         "connect": histogram(),
         "retries": {},
         "retries_exhausted": 0,
+        "queued": 0,
+        "limit": 0,
+        "refused": {},
         **more,
     }
 

@@ -148,7 +148,8 @@ async def test_a_death_is_told_and_ends_what_the_worker_was_doing(stage: Stage) 
         "ttfb": {},
         "in_flight": {"10.0.0.1:80": 2},
     }
-    peer.report(1, shop={**doing, "duration": histogram, "connect": histogram})
+    more = {"queued": 0, "limit": 0, "refused": {}}
+    peer.report(1, shop={**doing, **more, "duration": histogram, "connect": histogram})
     assert staged.supervisor.status().totals.services["shop"].in_flight == {"10.0.0.1:80": 2}
     staged.supervisor._on_death(peer.worker, "signal SIGKILL")
     totals = staged.supervisor.status().totals.services["shop"]

@@ -30,6 +30,7 @@ from fairlead.model import (
     ListenerLimits,
     ListenerTimeouts,
     Protocol,
+    Queue,
     Retries,
     Route,
     Service,
@@ -264,6 +265,9 @@ class Set:
     ejection: Ejection = field(default_factory=Ejection)
     retries: Retries = field(default_factory=Retries)
     debug_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    max_in_flight: int = 0
+    queue: Queue | None = None
+    protect: bool = False
     balance: str = "round-robin"
     family: str = "v4"
     trusted_proxies: tuple[str, ...] = ()
@@ -319,7 +323,7 @@ class Stage:
             for endpoint in [*service.endpoints.values(), *service.retired.values()]:
                 assert (endpoint.in_flight, endpoint.connections, endpoint.idle) == (0, 0, []), endpoint
                 assert (endpoint.waiting, endpoint.silent_since) == (0, 0), endpoint
-            assert service.in_flight == 0
+            assert (service.in_flight, service.queue.size, service.queue.first) == (0, 0, None)
 
     @property
     def listeners(self) -> list[LiveListener]:
@@ -432,6 +436,9 @@ def service(name: str, *stands: Stand, scene: Set | None = None) -> Service:
         limits=scene.service_limits,
         ejection=scene.ejection,
         retries=scene.retries,
+        max_in_flight=scene.max_in_flight,
+        queue=scene.queue,
+        protect=scene.protect,
     )
 
 

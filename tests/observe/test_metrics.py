@@ -26,6 +26,7 @@ fairlead_build_info info compiled,python,version
 fairlead_bytes_total counter direction,listener
 fairlead_check_duration_seconds histogram service
 fairlead_checks_total counter result,service
+fairlead_concurrency_limit gauge service
 fairlead_config_last_reload_success_timestamp_seconds gauge
 fairlead_config_last_reload_successful gauge
 fairlead_connections_active gauge listener
@@ -34,6 +35,8 @@ fairlead_ejections_total counter endpoint,reason,service
 fairlead_endpoints gauge service,state
 fairlead_errors_total counter error,listener
 fairlead_panic gauge service
+fairlead_queued_requests gauge service
+fairlead_refused_requests_total counter reason,service
 fairlead_request_duration_seconds histogram service
 fairlead_requests_in_flight gauge endpoint,service
 fairlead_requests_total counter code,endpoint,listener,service
@@ -122,6 +125,11 @@ def test_the_operations_guide_describes_every_metric() -> None:
         ("fairlead_requests_in_flight", {"service": "shop", "endpoint": "10.0.0.1:80"}, 5),
         ("fairlead_requests_in_flight", {"service": "shop", "endpoint": "10.0.0.2:80"}, 0),
         ("fairlead_requests_in_flight", {"service": "shop", "endpoint": "10.0.0.9:80"}, 1),
+        ("fairlead_queued_requests", {"service": "shop"}, 4),
+        ("fairlead_queued_requests", {"service": "cache"}, 0),
+        ("fairlead_concurrency_limit", {"service": "shop"}, 17),
+        ("fairlead_refused_requests_total", {"service": "shop", "reason": "queue-full"}, 2),
+        ("fairlead_refused_requests_total", {"service": "shop", "reason": "overloaded"}, 0),
         ("fairlead_connections_total", {"listener": "web"}, 40),
         ("fairlead_connections_total", {"listener": "redis"}, 0),
         ("fairlead_connections_active", {"listener": "web"}, 8),

@@ -3,10 +3,10 @@
 Pure. Owns the definitions: docs/autoscaling.md says the same in prose. Invariant: a figure is finite; what has no value
 without traffic (a quantile, a ratio) is None, never NaN.
 
-Requests in flight are the mean of what was seen once a second, which is right for requests of any length. Saturation
-takes Little's law instead, rate times mean latency, because it does not scatter: of 4 requests in flight, 30 looks
-know the mean to 9 %, and an autoscaler acts on 10 %. For requests that last longer than a tenth of the window the law
-is late, and the looks serve there, too.
+Requests in flight, and those that wait, are the mean of what was seen once a second, which is right for requests of any
+length. Saturation takes Little's law instead, rate times mean latency, because it does not scatter: of 4 requests in
+flight, 30 looks know the mean to 9 %, and an autoscaler acts on 10 %. For requests that last longer than a tenth of the
+window the law is late, and the looks serve there, too.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Figures:
     rate: float = 0.0  # requests per second
     in_flight: float = 0.0
     busy: float = 0.0  # the same by Little's law, where that is good
+    queued: float = 0.0
     counts: Mapping[int, int] = field(default_factory=dict)
     capacity: float = 0.0  # requests that its ready endpoints serve at once within the objective; 0 when not said
 
@@ -56,7 +57,12 @@ def of_service(span: Span, first: ServiceSample, last: ServiceSample, concurrenc
     ends = of_endpoint(span, first.total, last.total, last.ready * concurrency)
     counts = _histogram_growth(first.counts, last.counts)
     spent_s = growth(first.sum_us, last.sum_us) / 1_000_000
-    return replace(ends, busy=_busy(sum(counts.values()), spent_s, span.length_s, ends.in_flight), counts=counts)
+    return replace(
+        ends,
+        busy=_busy(sum(counts.values()), spent_s, span.length_s, ends.in_flight),
+        queued=growth(first.queued, last.queued) / span.looks if span.looks else 0.0,
+        counts=counts,
+    )
 
 
 def of_endpoint(span: Span, first: Tally, last: Tally, capacity: float) -> Figures:
@@ -100,6 +106,7 @@ def _added(all_figures: Sequence[Figures], capacity: float) -> Figures:
         rate=sum(each.rate for each in all_figures),
         in_flight=sum(each.in_flight for each in all_figures),
         busy=sum(each.busy for each in all_figures),
+        queued=sum(each.queued for each in all_figures),
         counts=_histogram_sum(each.counts for each in all_figures),
         capacity=capacity,
     )
@@ -122,9 +129,8 @@ def error_ratio(figures: Figures) -> float | None:
     return min(figures.errors / figures.requests, 1.0) if figures.requests else None
 
 
-def queued(_: Figures) -> float:
-    """Nothing waits for an endpoint yet: what cannot be served at once is refused at once."""
-    return 0.0
+def queued(figures: Figures) -> float:
+    return figures.queued
 
 
 def quantile_s(figures: Figures, q: float) -> float | None:

@@ -22,7 +22,7 @@ WITH_ENDPOINTS: Final = f"{PATH}?endpoints=1"
 HEADER: Final = "Fairlead-Signature"
 SHORTEST_KEY: Final = 16
 _SKEW_S: Final = 60.0  # clocks of a cluster differ by less; a question that somebody repeats later is not answered
-_PLAIN: Final = ("window_s", "requests", "errors", "rate", "in_flight", "busy", "capacity")
+_PLAIN: Final = ("window_s", "requests", "errors", "rate", "in_flight", "busy", "queued", "capacity")
 
 
 class View(Protocol):
@@ -164,6 +164,7 @@ def _figures(raw: Mapping[str, Any], now: float) -> Figures:
         rate=_number(raw["rate"]),
         in_flight=_number(raw["in_flight"]),
         busy=_number(raw["busy"]),
+        queued=_number(raw["queued"]),
         counts=dict(zip(pairs[::2], pairs[1::2], strict=True)),
         capacity=_number(raw["capacity"]),
     )

@@ -34,6 +34,7 @@ class ServiceSample:
     counts: Mapping[int, int] = field(default_factory=dict)
     sum_us: int = 0
     ready: int = 0  # endpoints that may get requests
+    queued: int = 0  # seen waiting at all looks
     endpoints: Mapping[str, Tally] = field(default_factory=dict)
 
 
@@ -50,11 +51,12 @@ class Sample:
 
 @final
 class Looks:
-    """What was seen in flight each time that somebody looked, added up."""
+    """What was seen in flight, and waiting, each time that somebody looked, added up."""
 
     def __init__(self) -> None:
         self.count = 0
         self.of_service: dict[str, int] = {}
+        self.queued: dict[str, int] = {}
         self.of_endpoint: dict[str, dict[str, int]] = {}
 
     def look(self, totals: Totals) -> None:
@@ -65,6 +67,7 @@ class Looks:
             for address, in_flight in service.in_flight.items():
                 if in_flight:
                     seen[address] = seen.get(address, 0) + in_flight
+            self.queued[name] = self.queued.get(name, 0) + service.queued
             self.of_service[name] = self.of_service.get(name, 0) + sum(service.in_flight.values())
 
     def keep(self, service: Service) -> None:
@@ -107,6 +110,7 @@ def _service(service: Service, totals: ServiceTotals, looks: Looks) -> ServiceSa
         ),
         counts=totals.duration.counts,
         sum_us=totals.duration.sum_us,
+        queued=looks.queued.get(service.name, 0),
         ready=sum(endpoint.state is State.READY for endpoint in service.endpoints),
         endpoints={
             address: Tally(requests.get(address, 0), errors.get(address, 0), seen.get(address, 0))

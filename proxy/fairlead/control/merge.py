@@ -101,6 +101,9 @@ class _Service:
         self._connect = _Durations()
         self._in_flight: dict[int, Mapping[str, int]] = {}
         self._ttfb_us: dict[int, Mapping[str, int]] = {}
+        self._refused: Growing[str] = Growing()
+        self._queued: dict[int, int] = {}
+        self._limit: dict[int, int] = {}
         self._forgotten: dict[str, int] = {}
 
     def take(self, worker: int, told: ServiceTotals) -> None:
@@ -111,6 +114,9 @@ class _Service:
         self._connect.take(worker, told.connect)
         self._in_flight[worker] = told.in_flight
         self._ttfb_us[worker] = told.ttfb_us
+        self._refused.take(worker, told.refused)
+        self._queued[worker] = told.queued
+        self._limit[worker] = told.limit
 
     def bury(self, worker: int) -> None:
         self._requests.bury(worker)
@@ -120,6 +126,9 @@ class _Service:
         self._connect.bury(worker)
         self._in_flight.pop(worker, None)
         self._ttfb_us.pop(worker, None)
+        self._refused.bury(worker)
+        self._queued.pop(worker, None)
+        self._limit.pop(worker, None)
 
     def prune(self, present: Collection[str]) -> None:
         counts = self._requests.total
@@ -139,6 +148,9 @@ class _Service:
             connect=self._connect.totals(),
             in_flight=_sum(self._in_flight),
             ttfb_us=_mean(self._ttfb_us),
+            queued=sum(self._queued.values()),
+            limit=sum(self._limit.values()),
+            refused=dict(self._refused.total),
             forgotten=dict(self._forgotten),
         )
 
@@ -204,6 +216,9 @@ def _service_totals(raw: Report) -> ServiceTotals:
         connect=_durations(raw["connect"]),
         in_flight=_counts(_object(raw["in_flight"])),
         ttfb_us=_counts(_object(raw["ttfb"])),
+        queued=_count(raw["queued"]),
+        limit=_count(raw["limit"]),
+        refused=_counts(_object(raw["refused"])),
     )
 
 

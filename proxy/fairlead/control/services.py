@@ -117,7 +117,7 @@ class Services:
         return True
 
     def _judge(self, found: Service) -> Service:
-        """The service with what is said of its endpoints. If ejection leaves too few of those that are ready, none is."""
+        """The service with what is said of its endpoints. Where ejection leaves too few, it counts for nothing."""
         judged = self.verdicts.applied(found.name, found.endpoints)
         if judged is found.endpoints:
             return found
@@ -182,6 +182,9 @@ class _Followed:
             limits=settings.limits,
             ejection=settings.ejection,
             retries=settings.retries,
+            max_in_flight=settings.max_in_flight,
+            queue=settings.queue,
+            protect=settings.protect,
         )
 
     def status(self) -> list[SourceStatus]:

@@ -29,6 +29,7 @@ from fairlead.control.machine import usable_cores
 from fairlead.control.merge import Merger
 from fairlead.control.process import Handlers, WorkerProcess
 from fairlead.control.services import Services
+from fairlead.control.shares import shared
 from fairlead.control.sockets import Sockets
 from fairlead.control.update import difference, encode
 from fairlead.errors import ConfigError
@@ -140,7 +141,7 @@ class Supervisor:
             if was is None or (was.bind, was.protocol) != (listener.bind, listener.protocol):
                 fd = self.sockets.fd(listener.name, listener.bind, worker.number)
                 channel.send_message({"type": "socket", "listener": listener.name}, fd)
-        channel.send(encode(update))
+        channel.send(encode(shared(update, worker.number, len(self.workers))))
         worker.sent = self.snapshot
 
     def _on_room(self, worker: WorkerProcess) -> None:

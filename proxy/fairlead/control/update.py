@@ -20,6 +20,7 @@ from fairlead.model import (
     ListenerLimits,
     ListenerTimeouts,
     Protocol,
+    Queue,
     Retries,
     Route,
     Service,
@@ -87,6 +88,7 @@ def _service_from_json(raw: dict[str, Any]) -> Service:
         "limits": ServiceLimits(**raw["limits"]),
         "ejection": _ejection_from_json(raw["ejection"]),
         "retries": Retries(**{**raw["retries"], "statuses": tuple(raw["retries"]["statuses"])}),
+        "queue": Queue(**raw["queue"]) if raw["queue"] is not None else None,
     }
     return Service(**{**raw, **given})
 

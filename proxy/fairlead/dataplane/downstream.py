@@ -397,6 +397,18 @@ class Http1Downstream(Downstream):
         if exchange is not None:
             exchange.client_gone(Kind.CLIENT_GONE)
 
+    def on_poke(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        if not exchange.is_request_done and self.has_hung_up():
+            self.on_hang_up()
+        else:
+            exchange.on_turn()
+
+    def on_hang_up(self) -> None:
+        self.on_eof()  # of a body that is not wanted yet: the rest of it would be of no use to anybody
+
     def on_deadline(self) -> None:
         exchange = self.exchange  # a reference of its own: the call may drop the one that is kept here
         if exchange is not None:

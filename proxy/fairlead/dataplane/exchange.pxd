@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from fairlead.dataplane.endpoint cimport LiveEndpoint
 from fairlead.dataplane.listener cimport LiveListener
+from fairlead.dataplane.queue cimport Ticket
 from fairlead.dataplane.retries cimport Retrying, Trail, served_by
 from fairlead.dataplane.service cimport LiveService
 from fairlead.engine.reactor cimport Stream
@@ -65,6 +66,8 @@ cdef class Exchange:
     cdef readonly bytes host
     cdef readonly bytes upgrade
     cdef readonly bytes request_id
+    cdef Ticket _ticket
+    cdef int64_t _turn_due  # when its time in the queue is over; 0 before it was in it
     cdef int64_t _due
     cdef int64_t _body_due
     cdef int64_t _body_credit
@@ -117,6 +120,7 @@ cdef class Exchange:
     cdef bint _is_overdue(self) except -1
     cdef object _late(self)
     cdef _send_on(self, list out)
+    cdef _ask_first(self)
     @cython.locals(endpoint=LiveEndpoint, server=Upstream)
     cdef bint _take_probe(self) except -1
     @cython.locals(asked=int64_t, now=int64_t)
@@ -128,9 +132,17 @@ cdef class Exchange:
     cdef _ask(self, LiveEndpoint endpoint)
     @cython.locals(service=LiveService, trail=Trail, endpoint=LiveEndpoint)
     cdef _ask_again(self, LiveEndpoint chosen)
+    @cython.locals(trail=Trail)
     cdef _give_up(self)
+    @cython.locals(ticket=Ticket, client=Downstream)
+    cdef _wait_for_room(self)
+    @cython.locals(ticket=Ticket, service=LiveService, now=int64_t)
+    cpdef object on_turn(self)
+    @cython.locals(ticket=Ticket)
+    cdef _stop_waiting(self)
     @cython.locals(server=Upstream)
     cdef Upstream _connection(self, LiveEndpoint endpoint)
+    @cython.locals(service=LiveService)
     cdef _send(self, Upstream server)
     cdef _wait(self)
     cpdef object on_connected(self)
@@ -138,7 +150,7 @@ cdef class Exchange:
     cpdef object on_sending(self)
     cpdef object on_forwarded(self)
     cpdef object on_interim(self, ReplyHead head)
-    @cython.locals(now=int64_t, took=int64_t, retrying=Retrying, whole=bytes)
+    @cython.locals(now=int64_t, took=int64_t, retrying=Retrying, service=LiveService, whole=bytes)
     cpdef object on_reply(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef bytes _whole(self, ReplyHead head, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef _begin_reply(self, ReplyHead head, bytes data, Py_ssize_t end)
@@ -152,6 +164,7 @@ cdef class Exchange:
     cdef _forward(self, list out)
     cdef _advance(self, Py_ssize_t surplus)
     cdef _finish(self, bint is_server_kept)
+    @cython.locals(server=Upstream, service=LiveService)
     cdef _detach(self, bint keep)
     cdef _leave(self, bint keep)
     cdef Trail _note(self, object failure, object reason, int64_t took)

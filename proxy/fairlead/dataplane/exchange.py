@@ -19,6 +19,7 @@ if cython.compiled:
     from cython.cimports.fairlead.balance.pool import is_error
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.dataplane.listener import LiveListener
+    from cython.cimports.fairlead.dataplane.queue import Ticket
     from cython.cimports.fairlead.dataplane.retries import Trail, served_by
     from cython.cimports.fairlead.dataplane.service import LiveService
     from cython.cimports.fairlead.engine.budget import Budget
@@ -29,6 +30,7 @@ else:
     from fairlead.balance.pool import is_error
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.dataplane.listener import LiveListener
+    from fairlead.dataplane.queue import Ticket
     from fairlead.dataplane.retries import Trail, served_by
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.budget import Budget
@@ -113,8 +115,10 @@ class Exchange:
     server: Upstream
     _sent: list[bytes] | None  # what went out of the body, while it may have to be sent again
     _trail: Trail | None  # the attempts that have failed
+    _ticket: Ticket | None  # while it waits for an endpoint with room
 
     def __init__(self) -> None:
+        self._ticket = None
         self.request_body = Body()
         self.reply_body = Body()
 
@@ -138,6 +142,7 @@ class Exchange:
         self._sent_size = 0
         self._trail = None
         self.is_debugged = False
+        self._turn_due = 0
         self._body_due = 0
         self._is_rate_next = False
         self._due = client.reactor.now + service.request_us if service.request_us else 0
@@ -286,11 +291,18 @@ class Exchange:
     def start(self, head: bytes) -> None:
         """Send the request: `head` as the endpoint gets it."""
         self._head = head
+        if self.service.queue.size:  # nobody overtakes those who wait
+            self._wait_for_room()
+        else:
+            self._ask_first()
+
+    def _ask_first(self) -> None:
+        """The first attempt, or a wait for an endpoint with room."""
         if self.service.has_probes and self._take_probe():
             return
         endpoint = self.service.choose(self._key, None, self.client.reactor.now)
         if endpoint is None:
-            self._give_up()
+            self._wait_for_room()
         else:
             self._ask(endpoint)
 
@@ -307,12 +319,55 @@ class Exchange:
             self._go_on(None, 0)
 
     def _give_up(self) -> None:
-        """There is nobody left to ask."""
-        kind = None if self._trail is None else self._trail.failure
+        """There is nobody left to ask: one that no endpoint has failed yet may wait."""
+        trail = self._trail
+        if trail is None or not trail.tried:
+            self._wait_for_room()
+            return
+        kind = trail.failure
         if kind is None:
             self.endpoint = self.service.nobody
             kind = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
         self.fail(kind)
+
+    def _wait_for_room(self) -> None:
+        """Wait in the queue of the service, if it has one; what is to come of the body is left with the client."""
+        client = self.client
+        ticket = Ticket(client)
+        ticket.due = self._turn_due
+        self.endpoint = self.service.nobody
+        why = self.service.join(ticket, client.reactor.now)
+        if why is not None:
+            self.fail(why)
+            return
+        self._ticket = ticket
+        self._turn_due = ticket.due
+        if not self.is_request_done:
+            self._stop_clock()
+            client.pause()
+            client.set_alert(True)
+        self._arm(client, max(ticket.due - client.reactor.now, 1))
+
+    def on_turn(self) -> None:
+        """It may be the first of those that wait now, and there may be room."""
+        ticket = self._ticket
+        service = self.service
+        if ticket is None or service.queue.first is not ticket:
+            return  # a call that was for somebody who is gone
+        now = self.client.reactor.now
+        self._stop_waiting()
+        self._asked = now
+        self._ask_first()
+        if self.server is not None and self._turn_due:
+            service.queue.served(now)
+
+    def _stop_waiting(self) -> None:
+        ticket = self._ticket
+        if ticket is not None:
+            self._ticket = None
+            self.service.leave(ticket)
+            if not self.is_request_done:
+                self.client.set_alert(False)
 
     # A probe: an ejected endpoint is given one request. Whatever goes wrong with it, the client must not see it.
 
@@ -391,9 +446,12 @@ class Exchange:
 
     def _send(self, server: Upstream) -> None:
         self.server = server
-        self.service.begin(self.endpoint, self._asked)
+        service = self.service
+        service.begin(self.endpoint, self._asked)
+        if service.is_limited:
+            service.sent()
         self._is_answered = False
-        self.service.is_touched = True
+        service.is_touched = True
         server.assign(self)
         accepted = server.write_parts([self._head, *self._sent]) if self._sent else server.write(self._head)
         if not self.is_request_done:
@@ -450,11 +508,14 @@ class Exchange:
         took = now - self._asked
         retrying = self.service.retrying
         self._ttfb = now - self._started
-        self.endpoint.observe_ttfb(self._ttfb, now)
-        self.service.answered(self.endpoint, now, took, head.status)
+        service = self.service
+        self.endpoint.observe_ttfb(took, now)
+        service.answered(self.endpoint, now, took, head.status)
         if took > retrying.slow_us:
             retrying.learn(took)
         self._is_answered = True
+        if service.is_limited:
+            service.replied(now, took, head.status == 429 or is_error(head.status))
         self.status = head.status
         if head.status == 101:
             self._switch(head, data, end)
@@ -599,8 +660,13 @@ class Exchange:
             self._end_probe(Kind.CLIENT_GONE)
         if server is not None:
             self.server = _NOTHING
-            self.service.end(self.endpoint, self._is_answered)
+            service = self.service
+            service.end(self.endpoint, self._is_answered)
             server.release(keep)
+            if service.is_limited:
+                service.over(self._is_answered)
+        elif self._ticket is not None:
+            self._stop_waiting()
 
     def on_lost(self, kind: str) -> None:
         """The connection to the endpoint failed or broke a rule: another endpoint, an error, or a cut reply."""
@@ -797,7 +863,8 @@ class Exchange:
         # A 1.0 client takes a reply that does not say keep-alive for the last one.
         keep = self._is_client_kept and self.is_request_done and self.minor == 1 and not self.listener.is_draining
         more = served_by(self.endpoint, self._attempts, self._trail) if self.is_debugged else b""
-        reply = own_reply(kind, close=not keep, is_head=self.is_head, more=more)
+        retry_after_s = self.service.refuse(kind)
+        reply = own_reply(kind, close=not keep, is_head=self.is_head, retry_after_s=retry_after_s, more=more)
         self.status = STATUS[kind]
         self.listener.sent += len(reply)
         self.client.write(reply)
@@ -847,6 +914,8 @@ class Exchange:
         """The client's deadline passed: its body did not come, or it does not read its reply."""
         if self.is_tunnel:
             self._end_tunnel(Kind.IDLE)
+        elif self._ticket is not None:
+            self.fail(Kind.DEADLINE_EXCEEDED if self._is_overdue() else Kind.QUEUE_TIMEOUT)
         elif self._is_overdue():
             self.fail(self._late())
         elif self.server is None:

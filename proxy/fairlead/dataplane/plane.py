@@ -37,11 +37,17 @@ class Plane:
         self._access: Access | None = None
         self._on_drained: Callable[[], None] | None = None
         self.tell: Tell = _ignore  # takes what the supervisor must hear at once
+        self.on_waiting: Callable[[str], None] | None = None  # the first waits for a service without endpoints
 
     def _new_service(self, name: str) -> LiveService:
         service = LiveService(name, self._new_upstream)
         service.outcasts.tell = self._hear
+        service.on_waiting = self._is_awaited
         return service
+
+    def _is_awaited(self, service: LiveService) -> None:
+        if self.on_waiting is not None:
+            self.on_waiting(service.name)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message.get("reason") == Reason.SILENCE:  # not from here: an exchange is in the middle of something
@@ -80,6 +86,8 @@ class Plane:
             service = self._services.get(spec.name) or self._new_service(spec.name)
             service.apply(spec, monotonic_us())
             self._services[spec.name] = service
+            if service.queue.size:
+                self._reactor.wake()  # who waits may be called
         for listener in update.listeners:
             self._listen(listener, sockets)
         for name in update.gone_listeners:

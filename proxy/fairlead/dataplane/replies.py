@@ -28,11 +28,13 @@ _TEXT = {
     Kind.UPSTREAM_TIMEOUT: "the endpoint did not reply in time",
     Kind.BAD_REPLY: "the endpoint's reply breaks the rules of HTTP/1.1",
     Kind.OVERLOADED: "there is no room for one more request: endpoints or memory are at their limit",
+    Kind.QUEUE_FULL: "no endpoint has room for one more request, and as many wait already as may",
+    Kind.QUEUE_TIMEOUT: "no endpoint had room for the request in the time that it might wait",
     Kind.DEADLINE_EXCEEDED: "the request was not answered within the time that it may take",
 }
 
 
-def own_reply(kind: Kind, *, close: bool, is_head: bool, more: bytes = b"") -> bytes:
+def own_reply(kind: Kind, *, close: bool, is_head: bool, retry_after_s: int = 0, more: bytes = b"") -> bytes:
     """A whole reply for `kind`, with `more` fields, each line ended.
 
     `close` announces the end of the connection; a reply to HEAD has no content.
@@ -49,6 +51,8 @@ def own_reply(kind: Kind, *, close: bool, is_head: bool, more: bytes = b"") -> b
     ]
     if kind is Kind.METHOD:
         lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")  # RFC 9110 15.5.6: a 405 has one
+    if retry_after_s:
+        lines.append(f"Retry-After: {retry_after_s}")
     if close:
         lines.append("Connection: close")
     head = ("\r\n".join(lines) + "\r\n").encode() + more + b"\r\n"

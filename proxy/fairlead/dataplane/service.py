@@ -13,6 +13,7 @@ import cython
 
 from fairlead import balance
 from fairlead.dataplane.outcasts import Outcasts
+from fairlead.errors import REFUSALS, Kind
 from fairlead.health.ejection import silence_us
 from fairlead.model import Endpoint, Hash, Reason, Service, State
 
@@ -21,6 +22,8 @@ if cython.compiled:
     from cython.cimports.fairlead.balance.pool import Pool
     from cython.cimports.fairlead.balance.seam import Candidate
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
+    from cython.cimports.fairlead.dataplane.limiter import Limiter
+    from cython.cimports.fairlead.dataplane.queue import Queue, Ticket
     from cython.cimports.fairlead.dataplane.retries import Retrying
     from cython.cimports.fairlead.observe.histogram import Histogram
 else:
@@ -28,6 +31,8 @@ else:
     from fairlead.balance.pool import Pool
     from fairlead.balance.seam import Candidate
     from fairlead.dataplane.endpoint import LiveEndpoint
+    from fairlead.dataplane.limiter import Limiter
+    from fairlead.dataplane.queue import Queue, Ticket
     from fairlead.dataplane.retries import Retrying
     from fairlead.observe.histogram import Histogram
 
@@ -55,6 +60,7 @@ class LiveService(Pool):
         self.duration = Histogram()
         self.connect = Histogram()
         self.retries: dict[str, int] = {}
+        self.refused: dict[str, int] = {}  # by the value of Kind
         self.retrying = Retrying()
         self.eligible = 0
         self.request_us = 0  # also of the requests that reach no service
@@ -62,6 +68,12 @@ class LiveService(Pool):
         self.outcasts = Outcasts(self)
         self.has_probes = False  # there are endpoints that the next requests may be sent to as probes
         self.has_keys = False  # requests may have to stay together
+        self.is_limited = False  # there is something that a request may have to wait for or be refused by
+        self.is_full = False  # nothing has become free since a request found no room
+        self.queue = Queue()
+        self.limiter: Limiter | None = None  # while the service is protected
+        self.max_waiting = 0
+        self.on_waiting: Callable[[LiveService], None] | None = None  # the first waits, and there is no endpoint
         self._hash_by = _NO_KEY
         self._hash_name = b""
 
@@ -86,9 +98,30 @@ class LiveService(Pool):
         self.idle_us = int(spec.timeouts.idle_s * 1e6)
         self.tunnel_us = int(spec.timeouts.tunnel_s * 1e6)
         self.retrying.configure(spec.retries, self.reply_us)
-        self.max_connections = spec.limits.max_connections
+        self._limit(spec)
         self.max_idle = spec.limits.max_idle or _UNLIMITED
         self.is_touched = True
+
+    def _limit(self, spec: Service) -> None:
+        """What is said of how much at once. Whoever waits is served, or waits on, by what is said now."""
+        self.max_connections = spec.limits.max_connections
+        self.max_in_flight = spec.limits.max_in_flight or _UNLIMITED
+        self.max_requests = spec.max_in_flight or _UNLIMITED
+        self.max_waiting = spec.queue.max if spec.queue is not None else 0
+        self.wait_us = int(spec.queue.timeout_s * 1e6) if spec.queue is not None else 0
+        if not spec.protect:
+            self.limiter = None
+        elif self.limiter is None:
+            self.limiter = Limiter(sum(each.waiting for each in [*self.endpoints.values(), *self.retired.values()]))
+        self.is_limited = (
+            spec.protect
+            or self.max_connections > 0
+            or self.max_in_flight < _UNLIMITED
+            or self.max_requests < _UNLIMITED
+            or self.max_waiting > 0
+            or self.queue.size > 0
+        )
+        self.freed()
 
     def rebuild(self, now: int) -> None:
         """The worker keeps away from other endpoints than before."""
@@ -179,20 +212,109 @@ class LiveService(Pool):
         """An endpoint that may take one more request, none of `tried`; None when there is none."""
         if now >= self.retrying.review_at:
             self.retrying.review(now, self.duration.total)
-        chosen: Any = self.pick(key, tried, now)  # of a picker's candidates, which are endpoints here
-        endpoint: LiveEndpoint | None = chosen
-        if endpoint is None or not self.max_connections:
-            return endpoint
+        chosen: Any  # of a picker's candidates, which are endpoints here
+        if not self.is_limited:
+            chosen = self.pick(key, tried, now)
+            unlimited: LiveEndpoint | None = chosen
+            return unlimited
+        if tried is not None:
+            return self._with_room(key, tried, now)
+        if self.is_full:
+            return None
+        endpoint = self._with_room(key, None, now)
+        # Only while something will end, or come, by which it is told again.
+        self.is_full = endpoint is None and (self.in_flight > 0 or not self.eligible)
+        return endpoint
+
+    def _with_room(self, key: int, tried: list[Any] | None, now: int) -> LiveEndpoint | None:
+        """The policy's choice among the endpoints that are not at their limits."""
+        limiter = self.limiter
+        if self.in_flight >= self.max_requests or (limiter is not None and not limiter.has_room()):
+            return None
         full = [] if tried is None else list(tried)
         for _ in range(_FULL_TRIES):
-            if endpoint.connections < self.max_connections or endpoint.idle:
+            chosen: Any = self.pick(key, full or None, now)
+            endpoint: LiveEndpoint | None = chosen
+            if endpoint is None:
+                return None
+            if self._has_room(endpoint):
                 return endpoint
             full.append(endpoint)
-            chosen = self.pick(key, full, now)
-            if chosen is None:
-                break
-            endpoint = chosen
+        for endpoint in self.endpoints.values():  # of more than those that were met, any with room: it is seldom asked
+            if endpoint.is_usable and self._has_room(endpoint) and endpoint not in full:
+                return endpoint
         return None
+
+    def _has_room(self, endpoint: LiveEndpoint) -> bool:
+        if endpoint.in_flight >= self.max_in_flight:
+            return False
+        return not self.max_connections or endpoint.connections < self.max_connections or bool(endpoint.idle)
+
+    def sent(self) -> None:
+        """A request has been sent to an endpoint. To be told, as the next two, where there are limits."""
+        limiter = self.limiter
+        if limiter is not None:
+            limiter.begin()
+
+    def replied(self, now: int, took_us: int, is_failure: bool) -> None:
+        """The reply to it begins."""
+        limiter = self.limiter
+        if limiter is not None:
+            limiter.answered(now, took_us, is_failure)
+            self.freed()
+
+    def over(self, is_answered: bool) -> None:
+        """The request is over, with or without a reply."""
+        limiter = self.limiter
+        if limiter is not None and not is_answered:
+            limiter.end()
+        self.freed()
+
+    def freed(self) -> None:
+        """There may be room: a request or a session has ended, or there are other endpoints or limits."""
+        self.is_full = False
+        self.call_next()
+
+    def call_next(self) -> None:
+        """Poke the first who waits, if it is worth while: it asks for an endpoint, and pokes the next in turn."""
+        first = self.queue.first
+        if first is not None and not (self.is_full and self.max_waiting):
+            first.stream.poke()
+
+    def join(self, ticket: Ticket, now: int) -> Kind | None:
+        """Wait in the queue, whose deadline is then in the ticket; or why not. One that had been in it stays first."""
+        if not self.max_waiting:
+            return Kind.OVERLOADED if self.eligible else Kind.NO_ENDPOINT
+        if ticket.due:
+            self.queue.join_first(ticket)
+            return None
+        if self.queue.size >= self.max_waiting:
+            return Kind.QUEUE_FULL
+        ticket.due = now + self.wait_us
+        self.queue.join(ticket)
+        self.is_touched = True
+        if self.queue.size == 1 and not self.eligible and self.on_waiting is not None:
+            self.on_waiting(self)
+        return None
+
+    def leave(self, ticket: Ticket) -> None:
+        """Wait no more: served, overdue or gone."""
+        queue = self.queue
+        was_first = queue.first is ticket
+        queue.leave(ticket)
+        self.is_touched = True
+        if was_first:
+            self.call_next()  # it may have been called, and others wait behind it
+
+    def refuse(self, kind: Kind) -> int:
+        """Count a refusal for want of room; returns after how many seconds the client may come again, 0: any."""
+        if kind not in REFUSALS:
+            return 0
+        name = str(kind)
+        self.refused[name] = self.refused.get(name, 0) + 1
+        self.is_touched = True
+        seconds: int = self.queue.retry_after_s()
+        return seconds
 
     def make_room(self, endpoint: LiveEndpoint) -> None:
         """A new connection is wanted where an idle one would not do: at the limit it takes the place of those."""
@@ -244,6 +366,9 @@ class LiveService(Pool):
             "retries": dict(self.retries),
             "outcomes": _outcomes(present),
             "retries_exhausted": self.retrying.budget.spent,
+            "queued": self.queue.size,
+            "refused": dict(self.refused),
+            "limit": self.limiter.allowed if self.limiter is not None else 0,
         }
 
 

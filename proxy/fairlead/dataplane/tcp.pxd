@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from fairlead.dataplane.endpoint cimport LiveEndpoint
 from fairlead.dataplane.listener cimport LiveListener
+from fairlead.dataplane.queue cimport Ticket
 from fairlead.dataplane.service cimport LiveService
 from fairlead.engine.reactor cimport Stream
 
@@ -34,14 +35,21 @@ cdef class TcpClient(Stream):
     cdef int64_t sent
     cdef int attempts
     cdef bint is_over
+    cdef Ticket ticket
+    cdef int64_t turn_due
 
     cdef begin(self, TcpListener listener)
+    cpdef object start(self)
     cpdef object next_server(self)
     cpdef object server_lost(self, object failure)
     cpdef object end(self, object reason)
     @cython.locals(server=TcpServer)
     cdef bint _connect(self, LiveEndpoint endpoint, int64_t limit_us) except -1
     cdef bint _probe(self) except -1
+    @cython.locals(ticket=Ticket)
+    cdef _wait_for_room(self)
+    @cython.locals(ticket=Ticket)
+    cdef _stop_waiting(self)
     cdef _note_failure(self, LiveEndpoint endpoint, object failure)
     cdef _count(self, LiveEndpoint endpoint, int status, object reason)
 
@@ -56,6 +64,7 @@ cdef class TcpServer(Stream):
 
     cdef begin(self, TcpClient client, LiveEndpoint endpoint)
     cpdef object end_probe(self, object failure)
+    @cython.locals(service=LiveService)
     cpdef object release(self)
 
 

@@ -18,11 +18,13 @@ from fairlead.model import Listener
 if cython.compiled:
     from cython.cimports.fairlead.dataplane.endpoint import LiveEndpoint
     from cython.cimports.fairlead.dataplane.listener import LiveListener
+    from cython.cimports.fairlead.dataplane.queue import Ticket
     from cython.cimports.fairlead.dataplane.service import LiveService
     from cython.cimports.fairlead.engine.reactor import Stream, monotonic_us
 else:
     from fairlead.dataplane.endpoint import LiveEndpoint
     from fairlead.dataplane.listener import LiveListener
+    from fairlead.dataplane.queue import Ticket
     from fairlead.dataplane.service import LiveService
     from fairlead.engine.reactor import Stream, monotonic_us
 
@@ -44,7 +46,7 @@ class TcpListener(LiveListener):
         if self.opened(client.host):
             client.end(Kind.TOO_MANY_CONNECTIONS)
         else:
-            client.next_server()
+            client.start()
 
 
 class TcpClient(Stream):
@@ -69,9 +71,18 @@ class TcpClient(Stream):
         self.sent = 0
         self.attempts = 0
         self.is_over = False  # the client will send no more
+        self.ticket: Ticket | None = None  # while it waits for an endpoint with room
+        self.turn_due = 0
+
+    def start(self) -> None:
+        """Connect to an endpoint, or wait behind those that wait already."""
+        if self.service.queue.size:
+            self._wait_for_room()
+        else:
+            self.next_server()
 
     def next_server(self) -> None:
-        """Connect to an endpoint that was not yet tried; without one the session ends."""
+        """Connect to an endpoint that was not yet tried; without one the session waits, or ends."""
         while self.attempts < self.service.retrying.attempts:
             now = self.reactor.now
             if self.service.has_probes and self._probe():
@@ -87,8 +98,43 @@ class TcpClient(Stream):
                 return
             self._note_failure(endpoint, Kind.CONNECT_FAILED)
         if self.failure is None:
-            self.failure = Kind.OVERLOADED if self.service.eligible else Kind.NO_ENDPOINT
-        self.end(self.failure)
+            self._wait_for_room()
+        else:
+            self.end(self.failure)
+
+    def _wait_for_room(self) -> None:
+        """Wait in the queue of the service, if it has one. Nothing is read before there is somewhere to send it.
+
+        A client that has ended its side waits on: it may have said all that it has to say.
+        """
+        ticket = Ticket(self)
+        ticket.due = self.turn_due
+        why = self.service.join(ticket, self.reactor.now)
+        if why is not None:
+            self.service.refuse(why)
+            self.end(why)
+            return
+        self.ticket = ticket
+        self.turn_due = ticket.due
+        self.arm(max(ticket.due - self.reactor.now, 1))
+
+    def on_poke(self) -> None:
+        """It may be the first of those that wait now, and there may be room."""
+        ticket = self.ticket
+        service = self.service
+        if ticket is None or service.queue.first is not ticket:
+            return  # a call that was for somebody who is gone
+        self._stop_waiting()
+        self.arm(0)
+        self.next_server()
+        if self.server is not None:
+            service.queue.served(self.reactor.now)
+
+    def _stop_waiting(self) -> None:
+        ticket = self.ticket
+        if ticket is not None:
+            self.ticket = None
+            self.service.leave(ticket)
 
     def _connect(self, endpoint: LiveEndpoint, limit_us: int) -> bool:
         """Whether a connection to this endpoint has been begun."""
@@ -177,7 +223,11 @@ class TcpClient(Stream):
         self.arm(self.idle_us)
 
     def on_deadline(self) -> None:
-        self.end(Kind.IDLE)
+        if self.ticket is not None:
+            self.service.refuse(Kind.QUEUE_TIMEOUT)
+            self.end(Kind.QUEUE_TIMEOUT)
+        else:
+            self.end(Kind.IDLE)
 
     def on_close(self) -> None:
         self.end(Kind.CLIENT_GONE)
@@ -188,6 +238,7 @@ class TcpClient(Stream):
         The end of a side is read only when what came before it is with the kernel (it is paused until then), so
         nothing that was said is lost.
         """
+        self._stop_waiting()
         server = self.server
         endpoint = self.service.nobody
         status = TCP
@@ -244,9 +295,12 @@ class TcpServer(Stream):
 
     def release(self) -> None:
         """The endpoint no longer carries this session."""
+        service = self.client.service
         self.endpoint.connections -= 1
         self.endpoint.connecting.discard(self)
-        self.client.service.end(self.endpoint, self.is_connected)
+        service.end(self.endpoint, self.is_connected)
+        if service.is_limited:
+            service.freed()
 
     def on_connect(self) -> None:
         client = self.client

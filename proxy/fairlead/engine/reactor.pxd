@@ -65,6 +65,8 @@ cdef class Stream:
     cpdef object on_progress(self)
     cpdef object on_close(self)
     cpdef object on_deadline(self)
+    cpdef object on_poke(self)
+    cpdef object on_hang_up(self)
 
     # What a handler calls.
     cpdef object attach(self, Reactor reactor)
@@ -74,6 +76,9 @@ cdef class Stream:
     cpdef bint write_parts(self, list parts) except -1
     cpdef object pause(self)
     cpdef object resume(self)
+    cpdef object poke(self)
+    cpdef object set_alert(self, bint alert)
+    cpdef bint has_hung_up(self)
     cpdef object end_follows(self)
     cpdef object shutdown_write(self)
     cpdef object finish(self)

@@ -128,6 +128,8 @@ cdef enum:
     URGENT = 1 << 11  # EPOLLPRI was seen
     EMPTIED = 1 << 12  # the end is all that the kernel holds
     ENDING = 1 << 13  # see Stream.end_follows
+    POKED = 1 << 14  # on_poke is due
+    ALERT = 1 << 15  # see Stream.set_alert
 
 cdef uint64_t ACCEPTOR = <uint64_t> 1 << 63  # tags an acceptor in an event's data
 
@@ -174,6 +176,10 @@ cdef class Reactor:
         self.timer.cancel()
         close_fd(self.epfd)
         self.epfd = -1
+
+    def wake(self):
+        """Serve soon what a call from outside of `poll` has made ready."""
+        self.loop.call_soon(self.poll_callback)
 
     def members(self):
         """The streams and acceptors that are open."""
@@ -279,9 +285,14 @@ cdef class Reactor:
         batch, self.ready = self.ready, []
         for stream in batch:
             stream._flags &= ~QUEUED
-            if stream.fd < 0 or not stream._flags & READABLE:
+            if stream.fd < 0 or not stream._flags & (READABLE | POKED):
                 continue
             try:
+                if stream._flags & POKED:
+                    stream._flags &= ~POKED
+                    stream.on_poke()
+                    if stream.fd < 0 or not stream._flags & READABLE:
+                        continue
                 if not stream._flags & PAUSED:
                     stream._read()
                 elif stream.error and not stream._flags & PATIENT:
@@ -308,7 +319,8 @@ cdef class Stream:
     `on_connect` the connection that `connect` began is there · `on_data` bytes came · `on_eof` the peer will send no
     more · `on_drained` all that was written is with the kernel, after a `write` that was not · `on_progress` a part of
     it is · `on_deadline` the time given to `arm` has passed · `on_close` the stream ended by an error (`error` holds
-    the errno) or because `finish` is done; never called for `close` and `abort`.
+    the errno) or because `finish` is done; never called for `close` and `abort` · `on_poke` after `poke`, from `poll` and
+    not from inside the call · `on_hang_up` see `set_alert`.
     """
 
     def __cinit__(self):
@@ -341,6 +353,12 @@ cdef class Stream:
         pass
 
     cpdef object on_deadline(self):
+        pass
+
+    cpdef object on_poke(self):
+        pass
+
+    cpdef object on_hang_up(self):
         pass
 
     @property
@@ -534,6 +552,27 @@ cdef class Stream:
         else:
             self._flags &= ~PATIENT
 
+    cpdef object poke(self):
+        """Call `on_poke` in this turn or the next, once for however many pokes. For what is not the stream's own news."""
+        self._flags |= POKED
+        self._queue()
+
+    cpdef object set_alert(self, bint alert):
+        """Whether `on_hang_up` is called when the peer ends its side while paused, however much is unread before that.
+
+        If it has done so already, `on_poke` is called: `has_hung_up` tells.
+        """
+        if not alert:
+            self._flags &= ~ALERT
+            return
+        self._flags |= ALERT
+        if self._flags & ENDED:
+            self.poke()
+
+    cpdef bint has_hung_up(self):
+        """Whether the peer is known to send no more than what the kernel already holds. Costs nothing."""
+        return self._flags & ENDED != 0
+
     cpdef object end_follows(self):
         """What is written from now on may wait for `shutdown_write`, `finish` or `close` later in this turn.
 
@@ -623,6 +662,8 @@ cdef class Stream:
             self._read()
         elif mask & EPOLLERR and not self._flags & PATIENT:
             self._end(0)
+        elif mask & EPOLLRDHUP and self._flags & ALERT:
+            self.on_hang_up()
 
     cdef _established(self, uint32_t mask):
         cdef int code = self.error

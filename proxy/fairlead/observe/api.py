@@ -123,6 +123,9 @@ def _service(
         "retries": dict(totals.retries),
         "checks": _checks(checks),
         "retries_exhausted": totals.retries_exhausted,
+        "queued": totals.queued,
+        "refused": dict(totals.refused),
+        "concurrency_limit": totals.limit,
         "duration": _durations(totals.duration),
         "connect": _durations(totals.connect),
     }

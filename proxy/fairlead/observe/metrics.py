@@ -148,6 +148,27 @@ METRICS: Final = (
         samples.requests_in_flight,
     ),
     Metric(
+        "fairlead_queued_requests",
+        "gauge",
+        "Requests and TCP sessions that wait for an endpoint with room.",
+        ("service",),
+        samples.queued_requests,
+    ),
+    Metric(
+        "fairlead_concurrency_limit",
+        "gauge",
+        "How many requests of a protected service may wait for their replies at once, as learned.",
+        ("service",),
+        samples.concurrency_limits,
+    ),
+    Metric(
+        "fairlead_refused_requests_total",
+        "counter",
+        "Requests and TCP sessions refused for want of room: no-endpoint, overloaded, queue-full, queue-timeout.",
+        ("service", "reason"),
+        samples.refused_requests,
+    ),
+    Metric(
         "fairlead_connections_total",
         "counter",
         "Downstream connections accepted.",

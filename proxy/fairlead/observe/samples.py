@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, TypeVar
 
-from fairlead.errors import Kind
+from fairlead.errors import REFUSALS, Kind
 from fairlead.model import Service, State
 from fairlead.observe.status import Status
 from fairlead.observe.totals import Durations, ListenerTotals, ServiceTotals
@@ -51,6 +51,25 @@ def requests_in_flight(status: Status) -> Samples:
         counts = {**dict.fromkeys(_addresses(status, service), 0), **totals.in_flight}
         for endpoint, count in counts.items():
             yield (service, endpoint), count
+
+
+def queued_requests(status: Status) -> Samples:
+    for service, totals in _services(status):
+        yield (service,), totals.queued
+
+
+def concurrency_limits(status: Status) -> Samples:
+    """Of services that are protected only: none is another thing than 0."""
+    for service, totals in _services(status):
+        if totals.limit:
+            yield (service,), totals.limit
+
+
+def refused_requests(status: Status) -> Samples:
+    """Every reason from the first moment, for an alert on the first of them."""
+    for service, totals in _services(status):
+        for kind in REFUSALS:
+            yield (service, kind.value), totals.refused.get(kind.value, 0)
 
 
 def connections(status: Status) -> Samples:

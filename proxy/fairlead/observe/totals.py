@@ -31,6 +31,9 @@ class ServiceTotals:
     connect: Durations = Durations()
     in_flight: Mapping[str, int] = field(default_factory=dict)  # by endpoint, now
     ttfb_us: Mapping[str, int] = field(default_factory=dict)  # by endpoint, average now
+    queued: int = 0  # wait for an endpoint with room, now
+    limit: int = 0  # of what may wait for its reply at once, as learned by all workers together; 0: there is none
+    refused: Mapping[str, int] = field(default_factory=dict)  # for want of room, by the value of errors.Kind
     forgotten: Mapping[str, int] = field(default_factory=dict)  # by code: of endpoints that `requests` holds no more
 
 
