@@ -1,6 +1,7 @@
 """The configuration as a whole: what a file means, everything that is wrong with one, and the way back."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from fairlead.model import (
     ListenerLimits,
     ListenerTimeouts,
     Protocol,
+    Queue,
     Retries,
     Route,
     ServiceLimits,
@@ -762,3 +764,44 @@ def test_retries_that_mean_nothing(retries: str, complaint: str) -> None:
 def test_a_tcp_session_cannot_ask_who_served_it() -> None:
     (problem,) = problems(SMALL.replace("service: shop", "service: shop, protocol: tcp, debug_from: [unix]"))
     assert problem.endswith("debug_from: is for http listeners; a TCP session has no field to ask with")
+
+
+QUEUED = """
+listeners: {{web: {{bind: ":8080", service: app}}}}
+services:
+  app: {{endpoints: {endpoints}, {more}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "more", "problem"),
+    [
+        ("10.0.0.1:80", "queue: {max: 0}", "queue.max: is 0, and must be from 1"),
+        ("10.0.0.1:80", "queue: {timeout: 0}", "queue.timeout: is 0, and must be from 0.1"),
+        ("10.0.0.1:80", "max_in_flight: -1", "max_in_flight: is -1"),
+        ("10.0.0.1:80", "queue: {}, scale_from_zero: deployment/a", "is for k8s:// endpoints, and there are none"),
+        ("k8s://d/a:http", "scale_from_zero: deployment/a", "needs a queue"),
+        ("k8s://d/a:http", "queue: {}, scale_from_zero: pod/a", "must be deployment/NAME or statefulset/NAME"),
+    ],
+)
+def test_what_cannot_protect_is_an_error(endpoints: str, more: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        parse(QUEUED.format(endpoints=endpoints, more=more), "f.yaml", tmp_path)
+
+
+def test_a_queue_is_there_when_it_is_named(tmp_path: Path) -> None:
+    def queue(more: str) -> Queue | None:
+        text = QUEUED.format(endpoints="k8s://d/a:http", more=more)
+        return parse(text, "f.yaml", tmp_path).services["app"].queue
+
+    assert queue("queue: ") is None
+    assert queue("queue: {}") == Queue(max=1000, timeout_s=5.0)
+    assert queue("queue: {max: 7, timeout: 1m}, scale_from_zero: deployment/a") == Queue(max=7, timeout_s=60.0)
+
+
+def test_protect_is_for_http(tmp_path: Path) -> None:
+    text = QUEUED.format(endpoints="10.0.0.1:80", more="protect: true").replace(
+        "service: app", "service: app, protocol: tcp"
+    )
+    with pytest.raises(ConfigError, match="is for http, and listener web is tcp; use max_in_flight"):
+        parse(text, "f.yaml", tmp_path)

@@ -194,10 +194,13 @@ class Reader:
             "ejection": _ejection,
             "retries": _retries,
             "queue": _queue,
+            "scale_from_zero": lambda inner: _checked(inner, discovery.check_scale_target),
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):
             self._weigh(value, found)
+        if found.get("scale_from_zero"):
+            _check_scale(_given(value)["scale_from_zero"], found)
         if found.get("protect"):
             self._protected[name] = _given(value)["protect"]
         if hashed := found.get("hash"):
@@ -329,6 +332,15 @@ def _statuses(value: Value) -> tuple[int, ...]:
         elif status is not None:
             found.append(status)
     return tuple(found)
+
+
+def _check_scale(given: Value, found: dict[str, Any]) -> None:
+    """What is scaled is in the namespace of the service's k8s:// source, and nobody waits without a queue."""
+    sources = found.get("sources", ())
+    if sources and not any(map(discovery.is_of_kubernetes, sources)):
+        given.complain("is for k8s:// endpoints, and there are none")
+    if not found.get("queue"):
+        given.complain("needs a queue, where requests wait meanwhile; add queue: {timeout: 1m}")
 
 
 def _queue(value: Value) -> Queue | None:

@@ -52,6 +52,10 @@ class ServiceSettings:
         metadata={"doc": "requests in flight to all endpoints; of tcp, sessions; of all workers together. 0: no limit"},
     )
     queue: Queue | None = field(default=None, metadata={"doc": "where requests wait while no endpoint has room"})
+    scale_from_zero: str = field(
+        default="",
+        metadata={"doc": "deployment/NAME or statefulset/NAME: scaled from 0 to 1 when the first request waits"},
+    )
     protect: bool = field(
         default=False,
         metadata={"doc": "http: learn how many requests at once the endpoints answer well, and refuse more with 503"},

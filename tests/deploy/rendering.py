@@ -26,16 +26,18 @@ CHART: Final = DEPLOY / "helm/fairlead"
 VERSIONS: Final = [f"1.{minor}" for minor in range(30, 38)]
 NAMESPACE: Final = "my-namespace"
 
+_COMPONENTS: Final = ["components/pod-weights", "components/zone", "components/scale-from-zero"]
+
 KUSTOMIZE: Final[Mapping[str, tuple[list[str], list[str]]]] = {  # name -> resources, components
     "example": (["example"], []),
     "gateway": (["overlays/gateway"], []),
     "sidecar": (["overlays/sidecar"], []),
-    "gateway with everything": (["overlays/gateway"], ["components/pod-weights", "components/zone"]),
-    "sidecar with everything": (["overlays/sidecar"], ["components/pod-weights", "components/zone"]),
+    "gateway with everything": (["overlays/gateway"], _COMPONENTS),
+    "sidecar with everything": (["overlays/sidecar"], _COMPONENTS),
 }
 
 _EXAMPLE: Final = {"example": {"enabled": True}}
-_EVERYTHING: Final = {"rbac": {"podWeights": True, "zone": True}}
+_EVERYTHING: Final = {"rbac": {"podWeights": True, "scaleFromZero": True, "zone": True}}
 CHARTED: Final[Mapping[str, Mapping[str, Any]]] = {  # name -> values
     "chart gateway": {"mode": "gateway", **_EXAMPLE},
     "chart sidecar": {"mode": "sidecar", **_EXAMPLE},

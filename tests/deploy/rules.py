@@ -15,6 +15,7 @@ APP_ENDS_S: Final = 25  # the example app: 5 s not ready, 20 s for what is in fl
 
 FOLLOW: Final = [("", "services", "list watch"), ("discovery.k8s.io", "endpointslices", "list watch")]
 PODS: Final = [("", "pods", "list watch")]
+SCALES: Final = [("apps", "deployments/scale", "get patch"), ("apps", "statefulsets/scale", "get patch")]
 NODES: Final = [("", "nodes", "get")]
 
 

@@ -32,7 +32,7 @@ def test_rights_are_these_and_no_more(name: str, manifest: list[Object]) -> None
     if name == "example":
         assert rules.rights(manifest) == []
         return
-    more = [*rules.PODS, *rules.NODES] if "everything" in name else []
+    more = [*rules.PODS, *rules.SCALES, *rules.NODES] if "everything" in name else []
     assert sorted(rules.rights(manifest)) == sorted([*rules.FOLLOW, *more])
 
 

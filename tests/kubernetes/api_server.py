@@ -3,7 +3,8 @@
 It keeps objects and their history, and speaks to any client (`kubectl --server` works): limit and continue,
 resourceVersion, label selectors, watches in chunks of JSON lines with bookmarks, 410 as a status and as an event,
 401, 403, 404, 405, 406. What it does is compared with what a real one did in test_api_server.py. Two things differ on
-purpose: it takes loopback addresses in slices, and it is not written to by HTTP: tests call `put` and `delete`.
+purpose: it takes loopback addresses in slices, and but for scales it is not written to by HTTP: tests call `put` and
+`delete`.
 `faults` are the ways in which it misbehaves.
 """
 
@@ -63,6 +64,8 @@ class ApiServer:
         self.faults = Faults()
         self.tokens: dict[str, str] = {"secret": "tester"}
         self.rules: dict[str, set[tuple[str, str]] | None] = {"tester": None}  # (verb, resource)
+        self.scales: dict[str, int] = {}  # replicas by path, without "/scale": deployments and stateful sets
+        self.scale_conflicts = 0  # so many changes of scales meet with somebody else's
         self.version = 1000
         self.future_s = 3.0  # a list from the future is waited for as long as this
         self.floor = 0  # no watch from before this
@@ -175,8 +178,36 @@ class ApiServer:
         except Failure as failure:
             return _respond(failure.status, failure.body, failure.fields)
 
+    async def _scale(self, request: web.Request, user: str) -> web.Response:
+        """A Scale as autoscaling/v1 writes it: replicas are left out when there are none."""
+        path = request.path.removesuffix("/scale")
+        _, _, _, _, _, namespace, plural, name = path.split("/")
+        resource = Resource(f"{plural}/scale", "Scale", "apps")
+        rules = self.rules.get(user, set())
+        if rules is not None and (request.method.lower(), resource.name) not in rules:
+            raise statuses.forbidden(user, request.method.lower(), resource, namespace, name)
+        if path not in self.scales:
+            raise statuses.not_found(Resource(plural, "", "apps"), name)
+        if request.method == "PATCH":
+            assert request.content_type == "application/merge-patch+json"
+            patch = await request.json()
+            if self.scale_conflicts:
+                self.scale_conflicts -= 1
+                self.version += 1
+            if patch["metadata"]["resourceVersion"] != str(self.version):
+                raise statuses.conflict(Resource(plural, "", "apps"), name)
+            self.version += 1
+            self.scales[path] = patch["spec"]["replicas"]
+        replicas = self.scales[path]
+        metadata = {"name": name, "namespace": namespace, "resourceVersion": str(self.version)}
+        spec = {"replicas": replicas} if replicas else {}
+        body = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec}
+        return _respond(200, {**body, "status": {"replicas": 0}})
+
     async def _allowed(self, request: web.Request) -> web.StreamResponse:
         user = self._user(request)
+        if request.path.endswith("/scale"):
+            return await self._scale(request, user)
         target = resources.target(request.path)
         verb = {"GET": "list", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
             request.method, ""

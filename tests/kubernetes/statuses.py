@@ -52,6 +52,14 @@ def not_found(resource: Resource, name: str) -> Failure:
     return Failure(404, f'{resource.full_name} "{name}" not found', "NotFound", details)
 
 
+def conflict(resource: Resource, name: str) -> Failure:
+    text = (
+        f'Operation cannot be fulfilled on {resource.full_name} "{name}": the object has been modified; please apply '
+        "your changes to the latest version and try again"
+    )
+    return Failure(409, text, "Conflict", {"name": name, **resource.details, "kind": resource.name})
+
+
 def no_resource() -> Failure:
     return Failure(404, "the server could not find the requested resource", "NotFound", {})
 

@@ -12,7 +12,7 @@ import logging
 import platform
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from fairlead.autoscale.settings import MetricsApi
 from fairlead.config import Settings
 from fairlead.control.channel import Message
 from fairlead.control.ejector import Ejector
+from fairlead.control.from_zero import FromZero
 from fairlead.control.logs import Seldom
 from fairlead.control.machine import usable_cores
 from fairlead.control.merge import Merger
@@ -61,6 +62,7 @@ class Supervisor:
         self.sockets = Sockets(count)
         self.services = Services(self._on_change, self.tell)
         self.ejector = Ejector(self.services.verdicts, self.services.current, self.workers, self.tell)
+        self.from_zero = FromZero(self.tell, self._is_awaited)
         self.snapshot = Snapshot()
         self.applied = asyncio.Event()  # every worker runs a first snapshot
         self.reported = 0.0  # when a worker last did, on the monotonic clock
@@ -87,12 +89,15 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = [group.create_task(worker.keep()) for worker in self.workers]
-                others = [group.create_task(each) for each in (self.services.run(), self._load(), self._watch())]
+                others = [group.create_task(each) for each in self._duties()]
                 await asyncio.wait(keeping)
                 for task in others:
                     task.cancel()
         finally:
             self.sockets.keep({})
+
+    def _duties(self) -> tuple[Coroutine[None, None, None], ...]:
+        return (self.services.run(), self.from_zero.run(), self._load(), self._watch())
 
     async def _load(self) -> None:
         """Take on the configuration that this started with."""
@@ -121,6 +126,7 @@ class Supervisor:
         self._publishing = None
         if self.phase is Phase.DRAINING and not self.snapshot.version:
             return  # it has never served, and never will
+        self.from_zero.configure(self.settings.services)
         services = {name: self.services.current[name] for name in self.settings.services}
         self.snapshot = Snapshot(
             version=self.snapshot.version + 1, listeners=self.settings.listeners, services=services
@@ -226,6 +232,8 @@ class Supervisor:
                 self._take_refusal(worker, str(message.get("problem")))
             case "fault":
                 self._take_fault(str(message.get("service")), str(message.get("problem")))
+            case "waiting":
+                self.from_zero.want(str(message.get("service")))
             case other:
                 _log.warning("worker %d said %r, which nobody understands", worker.number, other)
 
@@ -255,6 +263,10 @@ class Supervisor:
             self._policy_faults[service] = problem
             _log.error("service %s: its policy fails and endpoints are chosen at random: %s", service, problem)
             self.tell("policy-failed", service, problem)
+
+    def _is_awaited(self, service: str) -> bool:
+        counted = self._merger.totals().services.get(service)
+        return counted is not None and counted.queued > 0
 
     def _on_death(self, worker: WorkerProcess, how: str) -> None:
         self._merger.bury(worker.number)

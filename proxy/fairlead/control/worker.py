@@ -8,8 +8,9 @@ From the supervisor: `socket` (a listening descriptor for the update that follow
 (the ejected endpoints that this worker may give a request to), `refuse` (an endpoint is not ejected), `silent` (one is,
 because it answers nothing).
 To it: `report`, every second and when asked; `accuse`, when an endpoint has failed too often; `probe`, that one has
-begun or how it ended; `fault`, once, when a user's policy did what it must not; `refused`, with the reasons, for an
-update that was not applied whole. What a user's policy raises for one service must not cost
+begun or how it ended; `waiting`, when the first request waits for a service without endpoints; `fault`, once, when a
+user's policy did what it must not; `refused`, with the reasons, for an update that was not applied whole. What a
+user's policy raises for one service must not cost
 the others: that service stays as it was, or answers `no-endpoint` when it is new, the rest of the update is applied,
 and the version that is reported stays behind.
 """
@@ -68,6 +69,7 @@ class Worker:
 
     def open(self) -> None:
         self._reactor.on_error = self._faults.error
+        self._plane.on_waiting = self._on_waiting
         self._reactor.on_exhausted = self._on_exhausted
         self._reactor.open()
         self._channel.on_message = self._on_message
@@ -180,6 +182,10 @@ class Worker:
         report = self._plane.report()
         report["access_log_dropped"] = self._dropped + (0 if self._access is None else self._access.dropped)
         self._channel.send_message({"type": "report", **report})
+
+    def _on_waiting(self, service: str) -> None:
+        """At once, and not with the next report: whoever waits does so until there is an endpoint."""
+        self._channel.send_message({"type": "waiting", "service": service})
 
     def _on_exhausted(self, acceptor: Acceptor, error: int) -> None:
         if error:

@@ -4,11 +4,11 @@ Owns the limit of one service in one worker. Never looks at a clock: whoever cal
 limit is at least `_LEAST`, and moves only when a window of replies ends.
 
 A window is at least 30 replies and at least 100 ms; of each the geometric mean of the times to the first byte counts,
-so that one reply of ten seconds among a hundred does not. The calm latency is a low quantile of the last 100 windows:
-it falls at once, and rises when the windows of before are forgotten. When replies take longer than calm, requests queue
-behind each other somewhere, and the limit goes down in proportion; always a root of it is added (Little, and the square
-root rule of staffing), so that a limit that does no harm grows. In balance the endpoints have the requests that they
-work on, and a root of that to take next.
+so that one reply of ten seconds among a hundred does not. The calm latency is a low quantile of the last hundred
+windows: it falls at once, and rises when the windows of before are forgotten. When replies take longer than calm,
+requests queue behind each other somewhere, and the limit goes down in proportion; always a root of it is added (Little,
+and the square root rule of staffing), so that a limit that does no harm grows. In balance the endpoints have the
+requests that they work on, and a root of that to take next.
 
     limit' = limit * min(1, slack * calm / now) + sqrt(limit)
 
@@ -16,7 +16,8 @@ What windows scatter by is no queue: the slack is what is known of their error, 
 
 While the limit is what holds back, nothing is calm, and the calm latency would creep up with what it is compared to.
 Envoy lets nearly nothing through for a while to measure it again; here the limit gives way a little, to three quarters
-of what the endpoints seem to work on, for 3 windows of 40: that costs a fiftieth, and the queue is seen to empty.
+of what the endpoints seem to work on, for three windows of forty. That costs a fiftieth, and the queue is seen to
+empty.
 """
 
 from __future__ import annotations

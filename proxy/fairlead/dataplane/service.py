@@ -101,6 +101,8 @@ class LiveService(Pool):
         self._limit(spec)
         self.max_idle = spec.limits.max_idle or _UNLIMITED
         self.is_touched = True
+        if self.queue.size:
+            self._tell_if_awaited()  # it may just have lost its last endpoint
 
     def _limit(self, spec: Service) -> None:
         """What is said of how much at once. Whoever waits is served, or waits on, by what is said now."""
@@ -293,9 +295,13 @@ class LiveService(Pool):
         ticket.due = now + self.wait_us
         self.queue.join(ticket)
         self.is_touched = True
-        if self.queue.size == 1 and not self.eligible and self.on_waiting is not None:
-            self.on_waiting(self)
+        if self.queue.size == 1:
+            self._tell_if_awaited()
         return None
+
+    def _tell_if_awaited(self) -> None:
+        if not self.eligible and self.on_waiting is not None:
+            self.on_waiting(self)
 
     def leave(self, ticket: Ticket) -> None:
         """Wait no more: served, overdue or gone."""

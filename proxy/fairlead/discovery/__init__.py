@@ -10,6 +10,7 @@ from typing import Final
 
 from fairlead.discovery import dns, file, static
 from fairlead.discovery.kubernetes import source as kubernetes
+from fairlead.discovery.kubernetes.scale import parse_target
 from fairlead.discovery.seam import Found, Source
 
 __all__ = ["SOURCES", "Found", "Source", "parse"]
@@ -38,6 +39,11 @@ def parse(text: str, weight: int, base_dir: Path) -> Source:
 def is_of_kubernetes(source: Source) -> bool:
     """Whether the source has what only Kubernetes gives: weights from Pods, an API to find."""
     return isinstance(source, kubernetes.KubernetesSource)
+
+
+def check_scale_target(text: str) -> str:
+    """The text, if it names what can be scaled. Raises ValueError saying what is wrong."""
+    return text and str(parse_target(text))
 
 
 def with_weights(source: Source, weights: str) -> Source:

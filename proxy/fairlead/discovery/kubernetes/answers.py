@@ -18,6 +18,7 @@ OK: Final = 200
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
+CONFLICT: Final = 409
 GONE: Final = 410
 TOO_MANY: Final = 429
 UNREACHED: Final = 0

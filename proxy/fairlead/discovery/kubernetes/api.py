@@ -55,8 +55,15 @@ class Api:
 
     async def get(self, path: str, query: Query, what: What) -> Json:
         """A decoded answer. Raises ApiError."""
+        return await self._answer(path, query, what, None)
+
+    async def merge(self, path: str, patch: Json, what: What) -> Json:
+        """Merge this into an object (RFC 7396); what has become of it. Raises ApiError."""
+        return await self._answer(path, {}, what, json.dumps(patch).encode())
+
+    async def _answer(self, path: str, query: Query, what: What, patch: bytes | None) -> Json:
         try:
-            async with asyncio.timeout(_ANSWER_S), self._request(path, query, what, _ANSWER_S) as response:
+            async with asyncio.timeout(_ANSWER_S), self._request(path, query, what, _ANSWER_S, patch) as response:
                 body = await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreached(error) from error
@@ -81,13 +88,13 @@ class Api:
 
     @asynccontextmanager
     async def _request(
-        self, path: str, query: Query, what: What, read_s: float
+        self, path: str, query: Query, what: What, read_s: float, patch: bytes | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         session = await self._opened(None)
-        response = await _send(session, path, query, read_s)
+        response = await _send(session, path, query, read_s, patch)
         if response.status == UNAUTHORIZED:
             response.release()
-            response = await _send(await self._opened(session), path, query, read_s)
+            response = await _send(await self._opened(session), path, query, read_s, patch)
         try:
             if response.status != OK:
                 body = (await response.content.read(_MOST_BODY)).decode(errors="replace")
@@ -134,13 +141,19 @@ class Api:
         return ApiError(f"the Kubernetes API at {where} cannot be reached: {_reason(error)}")
 
 
-async def _send(session: _Session, path: str, query: Query, read_s: float) -> aiohttp.ClientResponse:
+async def _send(
+    session: _Session, path: str, query: Query, read_s: float, patch: bytes | None
+) -> aiohttp.ClientResponse:
     login = session.login
     headers = {"Accept": "application/json", "User-Agent": f"fairlead/{fairlead.__version__}", **await login.headers()}
+    if patch is not None:
+        headers["Content-Type"] = "application/merge-patch+json"
     if session.http.closed:  # replaced in between
         raise ApiError("the credentials for the Kubernetes API have changed")
-    return await session.http.get(
+    return await session.http.request(
+        "GET" if patch is None else "PATCH",
         login.host + path,
+        data=patch,
         params={key: str(value) for key, value in query.items()},
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=read_s),
