@@ -75,6 +75,11 @@ resilience: build ## one bad endpoint among three, behind Fairlead, HAProxy and 
 loadtest: build ## users, by locust, and what befalls the pods; plots (ARGS="rollout", ARGS="spike --web 8089")
 	@$(PY) -m loadtests.scenarios $(ARGS)
 
+overload: build ## twice what a service can do, beside HAProxy's maxconn and Envoy's adaptive concurrency (ARGS="--seconds 5")
+	@scripts/apt-install haproxy
+	@$(PY) -m pip install -q --group compare
+	@$(PY) -m loadtests.overload $(ARGS)
+
 deploy-check: build ## the manifests and the chart, rendered and held against Kubernetes 1.30 to 1.37; the Dockerfiles, linted
 	@echo "== validators"
 	@$(PY) -m pip install -q --group deploy

@@ -177,10 +177,6 @@ cdef class Reactor:
         close_fd(self.epfd)
         self.epfd = -1
 
-    def wake(self):
-        """Serve soon what a call from outside of `poll` has made ready."""
-        self.loop.call_soon(self.poll_callback)
-
     def members(self):
         """The streams and acceptors that are open."""
         return [member for member in self.table if member is not None]
@@ -200,6 +196,10 @@ cdef class Reactor:
         if self.ready:
             # What the kernel still holds wakes the loop by itself; what waits here would not.
             self.loop.call_soon(self.poll_callback)
+
+    def wake(self):
+        """Serve soon what a call from outside of `poll` has made ready."""
+        self.loop.call_soon(self.poll_callback)
 
     def _tick(self):
         self.timer = self.loop.call_later(TICK_US / 1e6, self._tick)
