@@ -132,8 +132,9 @@ def _keeps(row: dict[str, Any]) -> bool:
     if not row:
         return False
     best = max(row[load]["goodput"] for load in ("peak", "overload"))
-    is_done = row["overload"]["goodput"] >= _LEAST_GOODPUT * best
-    return is_done and row["overload"]["p99_ms"] <= _MOST_P99 * row["calm"]["p99_ms"]
+    is_done: bool = row["overload"]["goodput"] >= _LEAST_GOODPUT * best
+    is_quick: bool = row["overload"]["p99_ms"] <= _MOST_P99 * row["calm"]["p99_ms"]
+    return is_done and is_quick
 
 
 if __name__ == "__main__":
