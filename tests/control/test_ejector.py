@@ -56,6 +56,9 @@ class Scene:
             "in_flight": {},
             "duration": EMPTY,
             "connect": EMPTY,
+            "queued": 0,
+            "limit": 0,
+            "refused": {},
         }
         peer.report(1, shop={**shop, "outcomes": outcomes})
 
