@@ -162,6 +162,8 @@ def parse_member(text: str, member: Member) -> object:
     if member.is_auto and text == _AUTO:
         return AUTO
     if member.type is float:
+        if member.is_auto and text == _AUTO:
+            return float(AUTO)
         number = _duration(text) if member.name.endswith(_SECONDS) else _number(text)
         return _within(number, member.least, member.most)
     if member.type is int:

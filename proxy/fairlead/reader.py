@@ -20,7 +20,7 @@ from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
 from fairlead.fields import build, integer, members, read_group, read_weight
 from fairlead.health.checks.reading import read_checks
-from fairlead.model import Ejection, Hash, Listener, ListenerLimits, Protocol, Queue, Retries, Route, Trigger
+from fairlead.model import AUTO, Ejection, Hash, Listener, ListenerLimits, Protocol, Queue, Retries, Route, Trigger
 from fairlead.networks import parse_proxy
 from fairlead.routes import Reach, parse_host, parse_path
 from fairlead.settings import AUTO_WORKERS, AccessLog, Admin, Kubernetes, ServiceSettings, Settings
@@ -84,12 +84,20 @@ class Reader:
         api = settings.metrics_api.bind if settings else ""
         if settings and api and not api.endswith(":0") and api in (*self._binds, settings.admin.bind):
             root.mapping()["metrics_api"].complain(f"listens on {api}, as another does; choose another")
+        if settings:
+            self._check_learned(root, settings)
         for listener in settings.listeners.values() if settings else ():
             if listener.protocol is Protocol.TCP and (by := self._by_head.get(listener.service)):
                 by.complain(f"names what HTTP has, and listener {listener.name} is tcp; write by: {_CLIENT_ADDRESS}")
             if listener.protocol is Protocol.TCP and (protect := self._protected.get(listener.service)):
                 protect.complain(f"is for http, and listener {listener.name} is tcp; use max_in_flight")
         return settings
+
+    def _check_learned(self, root: Value, settings: Settings) -> None:
+        for name, described in settings.metrics_api.services.items():
+            if described.concurrency == AUTO and name in settings.services and not settings.services[name].objective_s:
+                inner = root.mapping()["metrics_api"].mapping()["services"].mapping()[name].mapping()["concurrency"]
+                inner.complain(f"is auto, which is learned from replies that are late; set services.{name}.objective")
 
     def _by_name(self, value: Value, read: Callable[[str, Value], _T | None]) -> dict[str, _T] | None:
         named = value.mapping()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from fairlead.autoscale.samples import Looks, sample
+from fairlead.autoscale.samples import Looks, Sample, sample
 from fairlead.autoscale.window import Window
 from fairlead.model import Endpoint, Service, Snapshot
 from fairlead.observe.totals import ServiceTotals, Totals
@@ -15,10 +15,17 @@ A, B = "10.0.0.1:8080", "10.0.0.2:8080"
 
 
 class Traffic:
-    """One service's counts, which grow. `second` makes a sample of them in a window."""
+    """One service's counts, which grow. `second` makes a sample of them in a window, and for `also`."""
 
-    def __init__(self, window: Window, name: str = "shop", addresses: Sequence[str] = (A, B)) -> None:
+    def __init__(
+        self,
+        window: Window,
+        name: str = "shop",
+        addresses: Sequence[str] = (A, B),
+        also: Callable[[Sample], None] = lambda _: None,
+    ) -> None:
         self.window = window
+        self.also = also
         self.name = name
         self.addresses = list(addresses)
         self.now = 0
@@ -50,4 +57,6 @@ class Traffic:
             totals = Totals(services={self.name: self.totals()})
             snapshot = Snapshot(services={self.name: self.service()})
             self.looks.look(totals)
-            self.window.add(sample(totals, snapshot, self.looks, START + self.now, float(self.now)))
+            made = sample(totals, snapshot, self.looks, START + self.now, float(self.now))
+            self.window.add(made)
+            self.also(made)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from autoscale.samplings import START, A, B, Traffic
 from fairlead.autoscale.answers import Answers
 from fairlead.autoscale.documents import Value
 from fairlead.autoscale.failures import Failure
+from fairlead.autoscale.learning import Capacities, Learning
 from fairlead.autoscale.objects import Objects, objects
 from fairlead.autoscale.pods import ConfiguredPods, by_address
 from fairlead.autoscale.quantity import parse
@@ -17,7 +19,7 @@ from fairlead.autoscale.requests import Values
 from fairlead.autoscale.samples import sample
 from fairlead.autoscale.settings import Described, ObjectName
 from fairlead.autoscale.window import Window
-from fairlead.model import Snapshot
+from fairlead.model import AUTO, Snapshot
 from fairlead.observe.totals import Totals
 
 RATE, P95, ERRORS = "fairlead_requests_per_second", "fairlead_latency_p95_seconds", "fairlead_error_ratio"
@@ -207,6 +209,32 @@ def together(*traffics: Traffic) -> None:
     snapshot = Snapshot(services={each.name: each.service() for each in traffics})
     first.looks.look(totals)
     first.window.add(sample(totals, snapshot, first.looks, START + first.now, float(first.now)))
+
+
+async def test_a_learned_saturation_is_served_in_both_apis_once_there_is_something_to_go_by() -> None:
+    """100 a second each of two endpoints goes well: half as much again is assumed, until 50 of 150 a second wait."""
+    capacities, shop = Capacities(), replace(SHOP, concurrency=float(AUTO))
+    staged = Staged(shop)
+    view = Learning(staged.window, capacities)
+    known = objects({"shop": ()}, {"shop": shop})
+    staged.answers = Answers(Alone(view), known, ConfiguredPods(known), hold_s=60.0)
+    staged.traffic.also = lambda each: capacities.add(each, {"shop": 0.25})
+    saturation = "fairlead_saturation"
+    staged.traffic.second(3)
+    pods = custom(saturation, "*", "pods")
+    for asked in (custom(saturation), external(saturation), pods):
+        status, message = await staged.refused(asked)
+        assert (status, "nothing is known yet of what an endpoint can do" in message) == (503, True)
+    for late_us, waiting in ((50_000, 0), (900_000, 50)):
+        for _ in range(25):
+            for address in (A, B):
+                staged.traffic.serve(address, *[late_us] * 100)
+                staged.traffic.in_flight[address] = staged.traffic.in_flight.get(address, 0) + waiting
+            staged.traffic.second()
+        expected = 150 / 100 if waiting else 1 / 1.5
+        for asked in (custom(saturation), external(saturation), pods):
+            for item in await staged.find(asked, 0.0):
+                assert float(parse(item.value)) == pytest.approx(expected, rel=0.05)
 
 
 def test_objects_are_named_by_their_sources_and_by_the_file_first() -> None:

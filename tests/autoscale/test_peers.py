@@ -122,7 +122,7 @@ def test_an_answer_is_to_one_question() -> None:
 
 
 FIGURES = {"age_s": 1.0, "counts": [3, 1], "window_s": 30.0, "requests": 1, "errors": 0, "rate": 0.1}
-FIGURES |= {"in_flight": 0.5, "busy": 0.5, "queued": 0, "capacity": 0}
+FIGURES |= {"in_flight": 0.5, "busy": 0.5, "queued": 0, "capacity": 0, "is_guess": False}
 GOOD = {"replica": "a", "current": {"shop": FIGURES}, "with_traffic": {}, "endpoints": {"shop": {A: FIGURES}}}
 
 

@@ -10,13 +10,15 @@ from fairlead.autoscale.settings import Described, MetricsApi, ObjectName
 from fairlead.config import parse, to_json
 from fairlead.discovery.dns import DnsSource
 from fairlead.errors import ConfigError
+from fairlead.model import AUTO
 from fairlead.settings import Settings
 
 BASE = """\
 listeners:
   web: {bind: ":8080", service: shop}
 services:
-  shop: {endpoints: 10.0.0.1:80}
+  shop:
+    endpoints: 10.0.0.1:80
 """
 
 
@@ -28,6 +30,12 @@ def problems(text: str) -> list[str]:
     with pytest.raises(ConfigError) as refused:
         read(text)
     return refused.value.problems
+
+
+def test_a_concurrency_that_is_learned_is_shown_as_it_was_written() -> None:
+    settings = read("    objective: 1s\nmetrics_api: {services: {shop: {concurrency: auto}}}")
+    assert settings.metrics_api.services["shop"].concurrency == AUTO
+    assert to_json(settings)["metrics_api"]["services"]["shop"]["concurrency"] == "auto"
 
 
 def test_it_is_off_by_default() -> None:
@@ -104,6 +112,10 @@ def test_what_is_in_effect_can_be_shown_and_read_again(text: str) -> None:
         ("{services: {shop: {object: my-app}}}", "object: is 'my-app', and must be NAMESPACE/SERVICE"),
         ("{services: {shop: {concurrency: -1}}}", "concurrency: is -1, and must be from 0"),
         ("{services: {shop: {concurrency: 0.001}}}", "concurrency: is 0.001, and must be at least 0.01"),
+        (
+            "{services: {shop: {concurrency: auto}}}",
+            "concurrency: is auto, which is learned from replies that",
+        ),
         ("{services: {shop: {pods: [a]}}}", "pods: is a list, and must be a mapping"),
         ("{bind: 0.0.0.0:8080}", "metrics_api: listens on 0.0.0.0:8080, as another does"),
         ("{bind: 127.0.0.1:9900}", "metrics_api: listens on 127.0.0.1:9900, as another does"),
@@ -112,5 +124,5 @@ def test_what_is_in_effect_can_be_shown_and_read_again(text: str) -> None:
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, found: str) -> None:
     (problem,) = problems(f"metrics_api: {text}\n")
-    assert problem.startswith("f:5: metrics_api")
+    assert problem.startswith("f:6: metrics_api")
     assert found in problem

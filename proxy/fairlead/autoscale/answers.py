@@ -21,6 +21,7 @@ from fairlead.autoscale.replicas import Views
 from fairlead.autoscale.requests import ALL, PODS, SERVICES, Values
 from fairlead.autoscale.selector import Selector
 from fairlead.autoscale.settings import ObjectName
+from fairlead.model import AUTO
 
 _SERVICE: str = "service"  # the label of an external metric that names the Service
 
@@ -77,7 +78,7 @@ class Answers:
         if now - current.at > self._hold_s:
             raise failures.unavailable(f"the figures are {now - current.at:.0f} s old: the workers do not report")
         if metric.needs_capacity and not current.capacity:
-            raise _no_capacity(metric, services)
+            raise self._no_capacity(metric, services)
         value = metric.read(current)
         if value is not None:
             return _item(metric, current, value, name)
@@ -101,7 +102,8 @@ class Answers:
         if figures and now - max(each.at for each in figures.values()) > self._hold_s:
             raise failures.unavailable("the figures are too old: the workers do not report")
         if metric.needs_capacity and not any(each.capacity for each in figures.values()):
-            raise _no_capacity(metric, [asked.namespace])
+            within = (self._objects.services[name] for name in self._objects.within(asked.namespace))
+            raise self._no_capacity(metric, [service for services in within for service in services])
         endpoints = by_address(figures)
         found = []
         for pod in await self._pods.select(asked.namespace, chosen, asked.selector):
@@ -124,6 +126,13 @@ class Answers:
                 for address, figures in endpoints.items():
                     found[address] = together([found[address], figures]) if address in found else figures
         return found
+
+    def _no_capacity(self, metric: Metric, services: Sequence[str]) -> failures.Failure:
+        if any(self._objects.concurrency(service) == AUTO for service in services):
+            return failures.unavailable("nothing is known yet of what an endpoint can do: too little has been asked")
+        return failures.not_found(
+            f"{metric.name} is not offered for {_words(services)}: set metrics_api.services.NAME.concurrency"
+        )
 
     def _known(self, namespace: str) -> str:
         names = _words(name.name for name in self._objects.within(namespace))
@@ -148,12 +157,6 @@ def _parsed(text: str) -> Selector:
 
 def _words(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)[:20])
-
-
-def _no_capacity(metric: Metric, services: Sequence[str]) -> failures.Failure:
-    return failures.not_found(
-        f"{metric.name} is not offered for {', '.join(services)}: set metrics_api.services.NAME.concurrency"
-    )
 
 
 def _no_metric(asked: Values, why: str) -> failures.Failure:

@@ -35,7 +35,8 @@ class Figures:
     busy: float = 0.0  # the same by Little's law, where that is good
     queued: float = 0.0
     counts: Mapping[int, int] = field(default_factory=dict)
-    capacity: float = 0.0  # requests that its ready endpoints serve at once within the objective; 0 when not said
+    capacity: float = 0.0  # requests that its ready endpoints serve at once within the objective; 0 when not known
+    is_guess: bool = False  # the capacity, which is not learned yet
 
     @property
     def has_traffic(self) -> bool:
@@ -94,7 +95,8 @@ def together(all_figures: Sequence[Figures]) -> Figures:
 
 def of_replicas(all_figures: Sequence[Figures]) -> Figures:
     """One service as several proxies see it, each its own share of the traffic and all the same endpoints."""
-    return _added(all_figures, max(each.capacity for each in all_figures))
+    sure = [each for each in all_figures if not each.is_guess] or all_figures
+    return replace(_added(all_figures, max(each.capacity for each in sure)), is_guess=sure[0].is_guess)
 
 
 def _added(all_figures: Sequence[Figures], capacity: float) -> Figures:

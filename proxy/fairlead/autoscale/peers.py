@@ -147,7 +147,7 @@ def _to_plain(figures: Figures, now: float) -> dict[str, Any]:
     """Ages instead of times: clocks differ."""
     named = {name: getattr(figures, name) for name in _PLAIN}
     counts = [number for pair in figures.counts.items() for number in pair]
-    return {"age_s": max(now - figures.at, 0.0), "counts": counts, **named}
+    return {"age_s": max(now - figures.at, 0.0), "counts": counts, "is_guess": figures.is_guess, **named}
 
 
 def _by_name(raw: object, now: float) -> dict[str, Figures]:
@@ -167,6 +167,7 @@ def _figures(raw: Mapping[str, Any], now: float) -> Figures:
         queued=_number(raw["queued"]),
         counts=dict(zip(pairs[::2], pairs[1::2], strict=True)),
         capacity=_number(raw["capacity"]),
+        is_guess=_flag(raw["is_guess"]),
     )
 
 
@@ -179,6 +180,12 @@ def _object(raw: object) -> Mapping[str, Any]:
 def _text(raw: object) -> str:
     if not isinstance(raw, str):
         raise ValueError("it has something in the place of a text")
+    return raw
+
+
+def _flag(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise ValueError("it has something in the place of true or false")
     return raw
 
 

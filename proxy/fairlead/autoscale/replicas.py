@@ -84,6 +84,12 @@ class Replicas:
         body = peers.tell(self.name, self._own, services, now, target == peers.WITH_ENDPOINTS)
         return body, peers.answer(self._key, nonce, body)
 
+    @property
+    def count(self) -> int:
+        """How many share the traffic, as far as is known."""
+        found = self._found.endpoints if self._found else ()
+        return max(sum(each.state is State.READY for each in found), 1)
+
     async def view(self, with_endpoints: bool) -> View:
         if self._found is None or (self._found.problem and not self._found.endpoints):
             problem = self._found.problem if self._found else "nothing was heard of them yet"

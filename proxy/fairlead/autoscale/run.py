@@ -16,15 +16,19 @@ from typing import Final, final
 
 from fairlead.autoscale.access import Authorizer, Everybody, Remembered
 from fairlead.autoscale.answers import Answers
+from fairlead.autoscale.capacity import Estimate
 from fairlead.autoscale.cluster import Account, Cluster
 from fairlead.autoscale.credentials import Credentials
+from fairlead.autoscale.learning import SLICE_S, Capacities, Learning
 from fairlead.autoscale.objects import objects
+from fairlead.autoscale.peers import View
 from fairlead.autoscale.pods import ConfiguredPods
 from fairlead.autoscale.replicas import Alone, Replicas, read_key
+from fairlead.autoscale.samples import Sample
 from fairlead.autoscale.sampling import Sampler, Supervised
 from fairlead.autoscale.server import Server
 from fairlead.autoscale.settings import MetricsApi
-from fairlead.autoscale.window import Window
+from fairlead.autoscale.window import STEPS, Window
 from fairlead.errors import ConfigError
 from fairlead.settings import Settings
 
@@ -46,9 +50,11 @@ class Autoscaling:
         self._cluster = Cluster(account) if account else None
         self._credentials = Credentials(api)
         self._window = Window(api.window_s)
-        self._sampler = Sampler(supervised, self._window)
+        self._capacities = Capacities()
+        self._view = Learning(self._window, self._capacities)
+        self._sampler = Sampler(supervised, min(api.window_s / STEPS, SLICE_S), self._take)
         self._known: tuple[Settings, Answers] | None = None
-        self._replicas = _replicas(api, self._window)
+        self._replicas = _replicas(api, self._view)
         self._server = Server(self._answers, self._authorizer(api), self._tell if self._replicas else None)
 
     async def run(self, listening: socket.socket) -> None:
@@ -82,8 +88,18 @@ class Autoscaling:
         api = settings.metrics_api
         sources = {name: tuple(each.text for each in service.sources) for name, service in settings.services.items()}
         found = objects(sources, api.services)
-        views = self._replicas or Alone(self._window)
+        views = self._replicas or Alone(self._view)
         return Answers(views, found, self._cluster or ConfiguredPods(found), api.hold_s)
+
+    def _take(self, sample: Sample) -> None:
+        """Each service with an objective is learned, also for those who only want to know."""
+        self._window.add(sample)
+        objectives_s = {name: each.objective_s for name, each in self._settings().services.items() if each.objective_s}
+        self._capacities.add(sample, objectives_s, self._replicas.count if self._replicas else 1)
+
+    def learned(self) -> dict[str, Estimate]:
+        """What is known of one endpoint of each service."""
+        return dict(self._capacities.estimates())
 
     def _tell(self, target: str, header: str) -> tuple[bytes, str] | None:
         """For another replica that asks."""
@@ -101,11 +117,11 @@ class Autoscaling:
         return Remembered(self._cluster, time.monotonic)
 
 
-def _replicas(api: MetricsApi, window: Window) -> Replicas | None:
+def _replicas(api: MetricsApi, view: View) -> Replicas | None:
     if api.peers is None:
         return None
     try:
-        return Replicas(window, api.peers, read_key(api.peer_key), api.window_s)
+        return Replicas(view, api.peers, read_key(api.peer_key), api.window_s)
     except (OSError, ValueError) as error:
         raise ConfigError([f"metrics_api.peer_key: {error}"]) from error
 

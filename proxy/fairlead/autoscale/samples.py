@@ -35,6 +35,7 @@ class ServiceSample:
     sum_us: int = 0
     ready: int = 0  # endpoints that may get requests
     queued: int = 0  # seen waiting at all looks
+    in_flight: int = 0  # now
     endpoints: Mapping[str, Tally] = field(default_factory=dict)
 
 
@@ -112,6 +113,7 @@ def _service(service: Service, totals: ServiceTotals, looks: Looks) -> ServiceSa
         sum_us=totals.duration.sum_us,
         queued=looks.queued.get(service.name, 0),
         ready=sum(endpoint.state is State.READY for endpoint in service.endpoints),
+        in_flight=sum(totals.in_flight.values()),
         endpoints={
             address: Tally(requests.get(address, 0), errors.get(address, 0), seen.get(address, 0))
             for address in (endpoint.address for endpoint in service.endpoints)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final, Protocol, final
 
-from fairlead.autoscale.samples import Looks, sample
-from fairlead.autoscale.window import STEPS, Window
+from fairlead.autoscale.samples import Looks, Sample, sample
 from fairlead.model import Snapshot
 from fairlead.observe.totals import Totals
 
@@ -32,11 +32,12 @@ class Supervised(Protocol):
 
 @final
 class Sampler:
-    """Fills a window for as long as it runs."""
+    """Gives samples, in the order of their clocks, for as long as it runs; one every `step_s`."""
 
-    def __init__(self, supervised: Supervised, window: Window) -> None:
+    def __init__(self, supervised: Supervised, step_s: float, take: Callable[[Sample], None]) -> None:
         self._supervised = supervised
-        self._window = window
+        self._step_s = step_s
+        self._give = take
         self._looks = Looks()
         self._looked = 0.0
         self._taken = 0.0
@@ -45,7 +46,7 @@ class Sampler:
         """Look once a second at what is in flight, which is cheap, and a few times in a window at everything."""
         while True:
             self._look()
-            if self._looked - self._taken >= self._window.length_s / STEPS:
+            if self._looked - self._taken >= self._step_s:
                 self.take()
             await asyncio.sleep(_LOOK_S)
 
@@ -56,7 +57,7 @@ class Sampler:
         if reported > self._taken:
             self._taken = reported
             at = time.time() - (time.monotonic() - reported)
-            self._window.add(sample(totals, self._supervised.snapshot, self._looks, at, reported))
+            self._give(sample(totals, self._supervised.snapshot, self._looks, at, reported))
 
     def _look(self) -> Totals | None:
         reported = self._supervised.reported

@@ -39,8 +39,10 @@ class Described:
     concurrency: float = field(
         default=0.0,
         metadata={
-            "doc": "requests that one endpoint serves at once and still within its objective; "
-            "`fairlead_saturation` is measured against it, and is not offered without it"
+            "doc": "requests that one endpoint serves at once and still within its objective, or `auto`: learned, "
+            "which needs the service's `objective`; `fairlead_saturation` is measured against it, and is not offered "
+            "without it",
+            "auto": True,
         },
     )
     pods: Mapping[str, str] = field(
