@@ -1,4 +1,4 @@
-"""The command `fairlead`: run, check, demo, simulate.
+"""The command `fairlead`: run, check, demo, simulate, hpa.
 
 Owns the options and the exit status: 0 for success, 2 for a configuration or a command line that cannot be used, with
 every reason on stderr.
@@ -48,7 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     about = "Compare policies under a described workload, in virtual time."
     _add_simulate(commands.add_parser("simulate", help="compare policies", description=about))
+    about = "Print an autoscaler for a service of a running Fairlead, and what it would do with the figures of now."
+    _add_hpa(commands.add_parser("hpa", help="make an autoscaler", description=about))
     return parser
+
+
+def _add_hpa(hpa: argparse.ArgumentParser) -> None:
+    hpa.add_argument("service", metavar="SERVICE", help="as the configuration names it")
+    hpa.add_argument("--admin", default=_ADMIN, metavar="ADDRESS", help=f"its admin server (default: {_ADMIN})")
+    hpa.add_argument("--target", default="700m", metavar="SHARE", help="of what pods can do (default: 700m, 70 %%)")
+    hpa.add_argument("--min", type=int, default=2, metavar="N", help="replicas (default: 2)")
+    hpa.add_argument("--max", type=int, default=0, metavar="N", help="replicas (default: three times what there is)")
+    hpa.add_argument("--deployment", default="", metavar="NAME", help="what is scaled (default: the Service's name)")
+    hpa.set_defaults(run=_hpa)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -119,6 +131,20 @@ def _demo(options: argparse.Namespace) -> int:
     from fairlead.demo import run
 
     return run(options.seconds)
+
+
+def _hpa(options: argparse.Namespace) -> int:
+    from fairlead.autoscale.advice import Wanted
+    from fairlead.autoscale.command import advise
+
+    wanted = Wanted(
+        service=options.service,
+        target=options.target,
+        least=options.min,
+        most=options.max,
+        deployment=options.deployment,
+    )
+    return advise(options.admin, wanted)
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
     from fairlead.autoscale.run import Autoscaling
+    from fairlead.observe.status import Status
 
 _log = logging.getLogger("fairlead.main")
 
@@ -64,7 +66,7 @@ async def serve(settings: Settings, path: Path | None) -> int:
             others = [group.create_task(_reload_on_change(supervisor, signals))]
             await _first_of(serving, supervisor.applied, signals.stop, limit_s=_APPLIED_S)
             if settings.admin.bind:
-                await _start_admin(stack, supervisor, admin_sockets.fd("admin", settings.admin.bind, 0))
+                await _start_admin(stack, supervisor, autoscaling, admin_sockets.fd("admin", settings.admin.bind, 0))
             if autoscaling is not None:
                 fd = admin_sockets.fd("metrics_api", settings.metrics_api.bind, 0)
                 others.append(group.create_task(autoscaling.run(socket.socket(fileno=os.dup(fd)))))
@@ -97,11 +99,15 @@ def _all_or_none(*steps: Callable[[], None]) -> None:
         raise ConfigError(problems)
 
 
-async def _start_admin(stack: AsyncExitStack, supervisor: Supervisor, fd: int) -> None:
+async def _start_admin(stack: AsyncExitStack, supervisor: Supervisor, autoscaling: Autoscaling | None, fd: int) -> None:
     # Imported only now: aiohttp takes longer to import than the workers take to serve their first request.
     from fairlead.observe.admin import Admin
 
-    admin = Admin(supervisor.status, supervisor.refresh)
+    def status() -> Status:
+        found = supervisor.status()
+        return replace(found, scaling=autoscaling.status()) if autoscaling is not None else found
+
+    admin = Admin(status, supervisor.refresh)
     await admin.start(socket.socket(fileno=os.dup(fd)))
     stack.push_async_callback(admin.stop)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import ssl
 import time
@@ -107,6 +108,16 @@ async def test_without_a_cluster_files_say_whom_to_trust(front_proxy: Authority)
         (item,) = (await made.get(client, PODS)).json["items"]
         assert item["describedObject"]["name"] == "my-app-0"
         assert (await made.get(front_proxy.sign("other", CLIENT).client(None), SERVICE)).status == 401
+
+
+async def test_it_shows_what_autoscalers_are_told(front_proxy: Authority) -> None:
+    given = settings(client_ca=str(front_proxy.ca), authorization="none")
+    async with running(given) as made:
+        await made.rate(front_proxy.sign("hpa", CLIENT).client(None))
+        (shop,) = made.autoscaling.status().values()
+    assert (shop["object"], shop["objective_s"], shop["concurrency"]) == ("default/my-app", 0.0, 0.0)
+    assert shop["learned"] == {"requests_per_second": 0.0, "concurrency": 0.0, "certainty": "none"}
+    json.dumps(shop, allow_nan=False)
 
 
 async def test_in_a_cluster_it_says_whom_to_trust_who_may_and_which_pods(

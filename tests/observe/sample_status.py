@@ -113,6 +113,10 @@ STATUS = Status(
         )
     },
     objectives={"shop": 0.3},
+    scaling={
+        "shop": {"learned": {"concurrency": 4.5, "certainty": "learned"}},
+        "api": {"learned": {"concurrency": 6.0, "certainty": "assumed"}},
+    },
     workers=(
         WorkerStatus(number=0, pid=100, version=7, started=1_700_000_000.0),
         WorkerStatus(number=1, pid=105, version=6, started=1_700_000_060.0, restarts=2),

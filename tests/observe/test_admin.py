@@ -18,7 +18,16 @@ from fairlead.observe.admin import Admin
 from fairlead.observe.status import Phase, Status
 from observe.sample_status import STATUS
 
-PATHS = ["/", "/healthz", "/readyz", "/metrics", "/api/v1/services", "/api/v1/config", "/api/v1/events"]
+PATHS = [
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/v1/services",
+    "/api/v1/config",
+    "/api/v1/events",
+    "/api/v1/autoscale",
+]
 
 
 class Supervisor:

@@ -34,6 +34,7 @@ fairlead_connections_total counter listener
 fairlead_ejections_total counter endpoint,reason,service
 fairlead_endpoints gauge service,state
 fairlead_errors_total counter error,listener
+fairlead_learned_concurrency gauge service
 fairlead_panic gauge service
 fairlead_queued_requests gauge service
 fairlead_refused_requests_total counter reason,service
@@ -184,6 +185,11 @@ def test_the_objective_of_a_service_is_an_edge_of_its_histogram_and_a_metric() -
     assert value(STATUS, name, service="cache", le="0.3") is None
     assert value(STATUS, "fairlead_service_objective_seconds", service="shop") == 0.3
     assert value(STATUS, "fairlead_service_objective_seconds", service="cache") is None
+
+
+def test_what_is_learned_is_a_metric_and_a_guess_is_none() -> None:
+    assert value(STATUS, "fairlead_learned_concurrency", service="shop") == 4.5
+    assert value(STATUS, "fairlead_learned_concurrency", service="api") is None
 
 
 @pytest.mark.parametrize("objective_s", [0.0, 0.25])

@@ -12,15 +12,15 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Final, final
+from typing import Any, Final, final
 
 from fairlead.autoscale.access import Authorizer, Everybody, Remembered
 from fairlead.autoscale.answers import Answers
-from fairlead.autoscale.capacity import Estimate
 from fairlead.autoscale.cluster import Account, Cluster
 from fairlead.autoscale.credentials import Credentials
+from fairlead.autoscale.history import History, described
 from fairlead.autoscale.learning import SLICE_S, Capacities, Learning
-from fairlead.autoscale.objects import objects
+from fairlead.autoscale.objects import Objects, objects
 from fairlead.autoscale.peers import View
 from fairlead.autoscale.pods import ConfiguredPods
 from fairlead.autoscale.replicas import Alone, Replicas, read_key
@@ -52,8 +52,10 @@ class Autoscaling:
         self._window = Window(api.window_s)
         self._capacities = Capacities()
         self._view = Learning(self._window, self._capacities)
+        self._history = History()
         self._sampler = Sampler(supervised, min(api.window_s / STEPS, SLICE_S), self._take)
         self._known: tuple[Settings, Answers] | None = None
+        self._named: tuple[Settings, Objects] | None = None
         self._replicas = _replicas(api, self._view)
         self._server = Server(self._answers, self._authorizer(api), self._tell if self._replicas else None)
 
@@ -84,22 +86,30 @@ class Autoscaling:
             self._known = (settings, self._made(settings))
         return self._known[1]
 
+    def _objects(self) -> Objects:
+        """Those of the configuration in force."""
+        settings = self._settings()
+        if self._named is None or self._named[0] is not settings:
+            sources = {name: tuple(each.text for each in one.sources) for name, one in settings.services.items()}
+            self._named = (settings, objects(sources, settings.metrics_api.services))
+        return self._named[1]
+
     def _made(self, settings: Settings) -> Answers:
-        api = settings.metrics_api
-        sources = {name: tuple(each.text for each in service.sources) for name, service in settings.services.items()}
-        found = objects(sources, api.services)
+        found = self._objects()
         views = self._replicas or Alone(self._view)
-        return Answers(views, found, self._cluster or ConfiguredPods(found), api.hold_s)
+        return Answers(views, found, self._cluster or ConfiguredPods(found), settings.metrics_api.hold_s)
 
     def _take(self, sample: Sample) -> None:
         """Each service with an objective is learned, also for those who only want to know."""
         self._window.add(sample)
         objectives_s = {name: each.objective_s for name, each in self._settings().services.items() if each.objective_s}
         self._capacities.add(sample, objectives_s, self._replicas.count if self._replicas else 1)
+        self._history.add(sample, self._view, self._objects())
 
-    def learned(self) -> dict[str, Estimate]:
-        """What is known of one endpoint of each service."""
-        return dict(self._capacities.estimates())
+    def status(self) -> dict[str, Any]:
+        """By service what an autoscaler is told and was told in the last minutes, as JSON can carry it."""
+        objectives_s = {name: each.objective_s for name, each in self._settings().services.items()}
+        return described(self._history, self._objects(), dict(self._capacities.estimates()), objectives_s)
 
     def _tell(self, target: str, header: str) -> tuple[bytes, str] | None:
         """For another replica that asks."""

@@ -62,6 +62,7 @@ class Admin:
             "/api/v1/services": self._services,
             "/api/v1/config": self._config,
             "/api/v1/events": self._events,
+            "/api/v1/autoscale": self._autoscale,
         }
         application = web.Application(middlewares=[_errors_as_json(list(handlers))])
         application.add_routes([web.get(path, handler) for path, handler in handlers.items()])
@@ -93,6 +94,9 @@ class Admin:
 
     async def _config(self, _: web.Request) -> web.Response:
         return _json(api.config(self._status()))
+
+    async def _autoscale(self, _: web.Request) -> web.Response:
+        return _json(api.autoscale(self._status()))
 
     async def _events(self, request: web.Request) -> web.Response:
         try:

@@ -66,6 +66,11 @@ def config(status: Status) -> Json:
     }
 
 
+def autoscale(status: Status) -> Json:
+    """What autoscalers are told of each service, and were told in the last minutes; nothing without `metrics_api`."""
+    return {"services": {name: dict(each) for name, each in status.scaling.items()}}
+
+
 def events(status: Status, limit: int, since: float) -> Json:
     """At most `limit` events that happened after `since`, the latest first."""
     return {"events": [asdict(event) for event in _latest(status, limit, since)]}

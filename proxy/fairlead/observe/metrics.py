@@ -141,6 +141,13 @@ METRICS: Final = (
         samples.objectives,
     ),
     Metric(
+        "fairlead_learned_concurrency",
+        "gauge",
+        "Requests that one endpoint serves at once within the objective, as learned; missing until it is.",
+        ("service",),
+        samples.learned_concurrency,
+    ),
+    Metric(
         "fairlead_requests_in_flight",
         "gauge",
         "Requests and TCP sessions that an endpoint is serving.",

@@ -46,6 +46,13 @@ def objectives(status: Status) -> Samples:
         yield (service,), objective_s
 
 
+def learned_concurrency(status: Status) -> Samples:
+    """Of services of which it is known: a guess is not exported."""
+    for service, scaling in status.scaling.items():
+        if scaling["learned"]["certainty"] == "learned":
+            yield (service,), scaling["learned"]["concurrency"]
+
+
 def requests_in_flight(status: Status) -> Samples:
     for service, totals in _services(status):
         counts = {**dict.fromkeys(_addresses(status, service), 0), **totals.in_flight}

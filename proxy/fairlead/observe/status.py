@@ -80,6 +80,7 @@ class Status:
     verdicts: Mapping[str, Mapping[str, Sequence[Verdict]]] = field(default_factory=dict)  # by service and address
     ejections: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)  # service -> endpoint, reason
     objectives: Mapping[str, float] = field(default_factory=dict)  # seconds, of the services that have one
+    scaling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by service, as JSON can carry it
     workers: Sequence[WorkerStatus] = ()
     config: Mapping[str, Any] = field(default_factory=dict)  # the configuration in force, as JSON can carry it
     config_path: str = ""

@@ -35,10 +35,12 @@ class Controller:
         self._memory = Memory(spec)
         self._is_paused_at_zero = True  # a 0 that it did not make itself is a user's, who wants no pod at all
 
-    def sync(self, now: float, current: int, pods: Pods, readings: Sequence[Reading]) -> Decision:
-        """Decide. The readings are in the order of the metrics; that the count is then set is taken for granted."""
+    def sync(
+        self, now: float, current: int, pods: Pods, readings: Sequence[Reading], *, is_set: bool = True
+    ) -> Decision:
+        """Decide. The readings are in the order of the metrics. The count is then set, as a rule."""
         decision = self._decide(now, current, pods, readings)
-        if decision.desired != current:
+        if is_set and decision.desired != current:
             self._memory.changed(now, decision.desired - current)
         if current:
             self._is_paused_at_zero = decision.desired != 0
