@@ -54,12 +54,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_hpa(hpa: argparse.ArgumentParser) -> None:
-    hpa.add_argument("service", metavar="SERVICE", help="as the configuration names it")
+    hpa.add_argument("service", nargs="?", metavar="SERVICE", help="as the configuration names it")
     hpa.add_argument("--admin", default=_ADMIN, metavar="ADDRESS", help=f"its admin server (default: {_ADMIN})")
     hpa.add_argument("--target", default="700m", metavar="SHARE", help="of what pods can do (default: 700m, 70 %%)")
     hpa.add_argument("--min", type=int, default=2, metavar="N", help="replicas (default: 2)")
     hpa.add_argument("--max", type=int, default=0, metavar="N", help="replicas (default: three times what there is)")
     hpa.add_argument("--deployment", default="", metavar="NAME", help="what is scaled (default: the Service's name)")
+    trial = hpa.add_argument_group("instead of a service: metrics as drivers against a load, in virtual time")
+    trial.add_argument("--simulate", nargs="?", const="", metavar="SCENARIO", help="a name or a file; alone: the names")
+    trial.add_argument("--driver", action="append", default=[], metavar="DRIVER", help="several times (default: all)")
+    trial.add_argument("--seed", type=int, default=1, help="other chances (default: 1)")
+    trial.add_argument("--plot", type=Path, metavar="FILE", help="draw it: FILE.svg or FILE.png")
     hpa.set_defaults(run=_hpa)
 
 
@@ -134,6 +139,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _hpa(options: argparse.Namespace) -> int:
+    if options.simulate is not None:
+        return _try(options)
+    if options.service is None:
+        raise ConfigError(["SERVICE: is missing; name a service of a running Fairlead, or give --simulate"])
     from fairlead.autoscale.advice import Wanted
     from fairlead.autoscale.command import advise
 
@@ -145,6 +154,15 @@ def _hpa(options: argparse.Namespace) -> int:
         deployment=options.deployment,
     )
     return advise(options.admin, wanted)
+
+
+def _try(options: argparse.Namespace) -> int:
+    from fairlead.autoscale.trial import scenario, show
+
+    if not options.simulate:
+        print("\n".join(scenario.names()))
+        return 0
+    return show.compare(options.simulate, options.driver, seed=options.seed, plot_to=options.plot)
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -57,9 +57,9 @@ def test_ten_minutes_are_kept() -> None:
 
 def test_without_traffic_it_is_said_that_nothing_waits() -> None:
     made = Remembering()
-    made.seconds(40, 0)
+    made.seconds(50, 0)
     assert made.history.of("shop")[0] == Moment(at=START + 15, ready=2)
-    assert made.history.of("shop")[-1] == Moment(at=START + 30, ready=2, saturation=0.0)
+    assert made.history.of("shop")[-1] == Moment(at=START + 45, ready=2, saturation=0.0)
 
 
 def test_a_service_that_is_gone_is_forgotten() -> None:

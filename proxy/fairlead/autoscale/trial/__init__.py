@@ -1,0 +1,1 @@
+"""`fairlead hpa --simulate`: metrics as drivers of the autoscaler, against a described load, in virtual time."""
