@@ -127,6 +127,16 @@ def test_endpoints_that_come_or_go_make_a_slice_tell_nothing() -> None:
     assert watched.estimate() == before
 
 
+def test_a_new_endpoint_counts_from_the_next_sample() -> None:
+    """An autoscaler multiplies by the pods that are ready now: a ratio to those of a slice ago would overshoot."""
+    watched = Watched()
+    watched.swamped()
+    before = watched.saturation()
+    watched.traffic.addresses = [A, B, "10.0.0.3:8080", "10.0.0.4:8080"]
+    watched.traffic.second()
+    assert watched.saturation() == pytest.approx(before / 2, rel=0.05)
+
+
 def test_without_an_endpoint_the_ratio_is_the_count() -> None:
     watched = Watched()
     watched.swamped()

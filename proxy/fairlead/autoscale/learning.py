@@ -35,11 +35,12 @@ class Capacities:
         self._begun: dict[str, tuple[float, ServiceSample]] = {}
         self._last: dict[str, tuple[float, ServiceSample]] = {}
         self._arrived: dict[str, deque[tuple[float, int]]] = {}  # seconds and requests, of late
+        self._ready: dict[str, int] = {}  # now, and not when the last slice ended: it is what a ratio is multiplied by
 
     def add(self, sample: Sample, objectives_s: Mapping[str, float], replicas: int = 1) -> None:
         """Take a sample. A service without an objective is not learned, and forgotten when it had one."""
         for name in self._learners.keys() - (objectives_s.keys() & sample.services.keys()):
-            del self._learners[name], self._begun[name], self._last[name], self._arrived[name]
+            del self._learners[name], self._begun[name], self._last[name], self._arrived[name], self._ready[name]
         for name in objectives_s.keys() & sample.services.keys():
             learner = self._learners.get(name)
             if learner is None:
@@ -47,6 +48,7 @@ class Capacities:
                 self._begun[name] = self._last[name] = (sample.clock, sample.services[name])
                 self._arrived[name] = deque()
             learner.objective_s = objectives_s[name]
+            self._ready[name] = sample.services[name].ready
             self._take(name, sample.clock, sample.services[name], replicas)
 
     def estimate(self, service: str) -> Estimate:
@@ -68,7 +70,7 @@ class Capacities:
         return requests / seconds if seconds else 0.0
 
     def ready(self, service: str) -> int:
-        return self._last[service][1].ready if service in self._last else 0
+        return self._ready.get(service, 0)
 
     def _take(self, name: str, clock: float, now: ServiceSample, replicas: int) -> None:
         at, last = self._last[name]
