@@ -15,6 +15,7 @@ from my_app.faults import WORDS, Faults, changed, from_environment
     [
         ({}, Faults()),
         ({"latency": "0.2", "jitter": "1"}, Faults(latency=0.2, jitter=1.0)),
+        ({"concurrency": "4"}, Faults(concurrency=4)),
         ({"status": "500", "ratio": "0.25"}, Faults(status=500, ratio=0.25)),
         ({"status": "500"}, Faults(status=500, ratio=1.0)),
         ({"ratio": "0.5"}, Faults(ratio=0.5)),
@@ -34,6 +35,8 @@ def test_what_can_be_said(words: dict[str, str], faults: Faults) -> None:
         ("latency", "-1", "is not a number of seconds"),
         ("latency", "nan", "is not a number of seconds"),
         ("jitter", "3601", "is not a number of seconds"),
+        ("concurrency", "-1", "concurrency: '-1' is not a whole number from 0 to 999999"),
+        ("concurrency", "many", "is not a whole number"),
         ("ratio", "1.01", "is not a share from 0 to 1"),
         ("status", "99", "is not a status from 200 to 599"),
         ("status", "5000", "is not a status from 200 to 599"),

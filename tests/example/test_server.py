@@ -59,6 +59,18 @@ async def test_it_says_which_pod_it_is_at_any_path() -> None:
         assert await one.get("/some/where", "POST") == (200, "pod-1")
 
 
+async def test_with_a_limit_replies_take_turns_and_probes_do_not_wait() -> None:
+    async with pod(replace(AT_ONCE, latency=0.1, concurrency=2)) as one:
+        began = time.monotonic()
+        waiting = [asyncio.ensure_future(one.get()) for _ in range(6)]
+        await asyncio.sleep(0)
+        assert await one.get("/ready") == (200, "ready")
+        assert await asyncio.gather(*waiting) == [(200, "pod-1")] * 6
+        assert time.monotonic() - began >= 0.3, "six of which two at a time"
+        await one.get("/faults?concurrency=0", "POST")
+        assert await one.get() == (200, "pod-1")
+
+
 async def test_its_probes() -> None:
     async with pod() as one:
         assert [await one.get("/healthz"), await one.get("/ready")] == [(200, "alive"), (200, "ready")]

@@ -26,6 +26,7 @@ class Faults:
 
     latency: float = 0.0  # seconds before each reply
     jitter: float = 0.0  # up to this many more, evenly spread
+    concurrency: int = 0  # replies at once; others wait for their turn, as in a pool of threads. 0: no limit
     status: int = 503  # what a failing reply says
     ratio: float = 0.0  # the share of replies that fail; giving a status alone means all
     ready: bool = True
@@ -46,6 +47,7 @@ def changed(faults: Faults, words: Mapping[str, str]) -> Faults:
     return Faults(
         latency=_said(words, "latency", seconds, faults.latency),
         jitter=_said(words, "jitter", seconds, faults.jitter),
+        concurrency=_said(words, "concurrency", _count, faults.concurrency),
         status=_said(words, "status", _status, faults.status),
         ratio=1.0 if all_fail else _said(words, "ratio", _share, faults.ratio),
         ready=_said(words, "ready", _boolean, faults.ready),
@@ -80,6 +82,12 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{text!r} is not a share from 0 to 1")
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise ValueError(f"{text!r} is not a whole number from 0 to 999999")
+    return int(text)
 
 
 def _status(text: str) -> int:

@@ -58,6 +58,8 @@ class Server:
         self._started = False
         self._in_flight = 0
         self._unhung = asyncio.Event()
+        self._busy = 0
+        self._turn = asyncio.Condition()
 
     async def run(self) -> None:
         """Serve, and end as the faults in force say once `end` was called."""
@@ -125,10 +127,22 @@ class Server:
             return web.Response(status=400, text=f"{error}\n")
         delay_s = faults.latency + faults.jitter * random.random()
         if delay_s:
-            await asyncio.sleep(delay_s)
+            await self._work(delay_s)
         if faults.ratio and random.random() < faults.ratio:
             return web.Response(status=faults.status, text=f"{self._place.name} was told to fail\n")
         return web.Response(text=f"{self._place.name}\n")
+
+    async def _work(self, delay_s: float) -> None:
+        """Be busy, when it is this request's turn: of the whole pod only so many are at a time."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: not 0 < self._faults.concurrency <= self._busy)
+            self._busy += 1
+        try:
+            await asyncio.sleep(delay_s)
+        finally:
+            self._busy -= 1
+            async with self._turn:
+                self._turn.notify_all()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         await self._perhaps_hang()
