@@ -238,3 +238,15 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, Enum) else value
+
+
+def checked(value: Value, parse: Callable[[str], _T]) -> _T | None:
+    """What `parse` makes of a text; a ValueError that it raises becomes the complaint."""
+    text = value.text()
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        value.complain(str(error))
+        return None

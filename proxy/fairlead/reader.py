@@ -18,7 +18,7 @@ from fairlead import balance, discovery
 from fairlead.autoscale.reading import read_metrics_api
 from fairlead.discovery import Source
 from fairlead.discovery.address import bind_address
-from fairlead.fields import build, integer, members, read_group, read_weight
+from fairlead.fields import build, checked, integer, members, read_group, read_weight
 from fairlead.health.checks.reading import read_checks
 from fairlead.model import AUTO, Ejection, Hash, Listener, ListenerLimits, Protocol, Queue, Retries, Route, Trigger
 from fairlead.networks import parse_proxy
@@ -72,7 +72,7 @@ class Reader:
             "listeners": lambda value: self._by_name(value, self._listener),
             "services": lambda value: self._by_name(value, self._service),
             "admin": self._admin,
-            "workers": lambda value: _checked(value, parse_workers),
+            "workers": lambda value: checked(value, parse_workers),
             "access_log": self._access_log,
             "kubernetes": self._kubernetes,
             "metrics_api": lambda value: read_metrics_api(value, self._services, self._base_dir),
@@ -152,7 +152,7 @@ class Reader:
             found["routes"] = (Route(service=service),)
 
     def _bind(self, value: Value) -> str | None:
-        bind = _checked(value, lambda text: bind_address(text, self._base_dir))
+        bind = checked(value, lambda text: bind_address(text, self._base_dir))
         if bind is None or bind.endswith(":0"):
             return bind  # any free port: never the same twice
         if bind in self._binds:
@@ -178,8 +178,8 @@ class Reader:
     def _route(self, value: Value) -> Route | None:
         readers = {
             "service": self._service_name,
-            "host": lambda inner: _checked(inner, parse_host),
-            "path": lambda inner: _checked(inner, parse_path),
+            "host": lambda inner: checked(inner, parse_host),
+            "path": lambda inner: checked(inner, parse_path),
         }
         found = read_group(value, Route, readers)
         bad = set(_given(value)) & {member.name for member in members(Route)} - found.keys()
@@ -195,14 +195,14 @@ class Reader:
     def _service(self, name: str, value: Value) -> ServiceSettings | None:
         readers = {
             "sources": self._sources,
-            "balance": lambda inner: _checked(inner, lambda text: parse_balance(text, self._base_dir)),
-            "weights": lambda inner: _checked(inner, parse_weights),
+            "balance": lambda inner: checked(inner, lambda text: parse_balance(text, self._base_dir)),
+            "weights": lambda inner: checked(inner, parse_weights),
             "hash": self._hash,
             "checks": read_checks,
             "ejection": _ejection,
             "retries": _retries,
             "queue": _queue,
-            "scale_from_zero": lambda inner: _checked(inner, discovery.check_scale_target),
+            "scale_from_zero": lambda inner: checked(inner, discovery.check_scale_target),
         }
         found = read_group(value, ServiceSettings, readers)
         if found.get("weights"):
@@ -240,8 +240,8 @@ class Reader:
         if value.is_null:
             return None
         readers = {
-            "header": lambda inner: _checked(inner, parse_header),
-            "cookie": lambda inner: _checked(inner, parse_cookie),
+            "header": lambda inner: checked(inner, parse_header),
+            "cookie": lambda inner: checked(inner, parse_cookie),
         }
         found = read_group(value, Hash, readers)
         given = [key for key in ("by", "header", "cookie") if found.get(key)]
@@ -276,24 +276,24 @@ class Reader:
                 value.complain("has no address; write {address: IP:PORT}")
                 return None
             value = given["address"]
-        return _checked(value, lambda text: discovery.parse(text, weight, self._base_dir))
+        return checked(value, lambda text: discovery.parse(text, weight, self._base_dir))
 
     def _admin(self, value: Value) -> Admin | None:
         if not value.is_mapping and not value.is_null and value.text() in OFF:
             return Admin(bind="")
-        readers = {"bind": lambda inner: _checked(inner, lambda text: parse_admin(text, self._base_dir))}
+        readers = {"bind": lambda inner: checked(inner, lambda text: parse_admin(text, self._base_dir))}
         return build(Admin, read_group(value, Admin, readers))
 
     def _kubernetes(self, value: Value) -> Kubernetes | None:
         readers = {
-            "kubeconfig": lambda inner: _checked(
+            "kubeconfig": lambda inner: checked(
                 inner, lambda text: text and str(self._base_dir / Path(text).expanduser())
             )
         }
         return build(Kubernetes, read_group(value, Kubernetes, readers))
 
     def _access_log(self, value: Value) -> AccessLog | None:
-        readers = {"to": lambda inner: _checked(inner, self._log_target)}
+        readers = {"to": lambda inner: checked(inner, self._log_target)}
         return build(AccessLog, read_group(value, AccessLog, readers))
 
     def _log_target(self, text: str) -> str:
@@ -318,7 +318,7 @@ def _networks(value: Value) -> tuple[str, ...]:
     """Networks, addresses and `unix`, each once."""
     found: list[str] = []
     for item in value.items():
-        proxy = _checked(item, parse_proxy)
+        proxy = checked(item, parse_proxy)
         if proxy in found:
             item.complain(f"{proxy} is listed twice; remove one")
         elif proxy is not None:
@@ -334,7 +334,7 @@ def _statuses(value: Value) -> tuple[int, ...]:
     """Statuses that say that an endpoint, or this request there, has failed, each once."""
     found: list[int] = []
     for item in value.items():
-        status = _checked(item, parse_status)
+        status = checked(item, parse_status)
         if status in found:
             item.complain(f"{status} is listed twice; remove one")
         elif status is not None:
@@ -422,17 +422,6 @@ def parse_workers(text: str) -> int:
     if not text.isdecimal() or not 1 <= integer(text) <= _MAX_WORKERS:
         raise ValueError(f"is {quoted(text)}, and must be auto or from 1 to {_MAX_WORKERS}")
     return integer(text)
-
-
-def _checked(value: Value, parse: Callable[[str], _T]) -> _T | None:
-    text = value.text()
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        value.complain(str(error))
-        return None
 
 
 def _with_access(settings: Settings) -> Settings:

@@ -15,7 +15,7 @@ from fairlead import discovery
 from fairlead.autoscale.objects import parse_object
 from fairlead.autoscale.settings import Described, MetricsApi
 from fairlead.discovery.address import bind_address
-from fairlead.fields import build, read_group
+from fairlead.fields import build, checked, read_group
 from fairlead.yaml_nodes import Value, quoted, suggest
 
 _LEAST: Final = 0.01  # requests at once: less is none
@@ -30,11 +30,11 @@ def read_metrics_api(value: Value, services: Collection[str], base_dir: Path) ->
     if not value.is_mapping and not value.is_null and value.text() in _OFF:
         return MetricsApi()
     readers = {
-        "bind": lambda inner: _checked(inner, lambda text: "" if text in _OFF else bind_address(text, base_dir)),
+        "bind": lambda inner: checked(inner, lambda text: "" if text in _OFF else bind_address(text, base_dir)),
         "certificate": lambda inner: _path(inner, base_dir),
         "key": lambda inner: _path(inner, base_dir),
         "client_ca": lambda inner: _path(inner, base_dir),
-        "peers": lambda inner: _checked(inner, lambda text: discovery.parse(text, 1, base_dir) if text else None),
+        "peers": lambda inner: checked(inner, lambda text: discovery.parse(text, 1, base_dir) if text else None),
         "peer_key": lambda inner: _path(inner, base_dir),
         "server_names": lambda inner: _texts(inner, _dns_name),
         "client_names": lambda inner: _texts(inner, str),
@@ -62,7 +62,7 @@ def _services(value: Value, services: Collection[str]) -> dict[str, Described]:
         if name not in services:
             inner.complain(f"there is no service {quoted(name)}; {suggest(name, services)}")
         readers = {
-            "object": lambda one: _checked(one, lambda text: parse_object(text) if text else None),
+            "object": lambda one: checked(one, lambda text: parse_object(text) if text else None),
             "pods": _by_text,
             "labels": _by_text,
         }
@@ -80,27 +80,16 @@ def _by_text(value: Value) -> dict[str, str]:
 
 
 def _texts(value: Value, parse: Callable[[str], str]) -> tuple[str, ...] | None:
-    read = [_checked(item, parse) for item in (value.items() if value.is_list else [value])]
+    read = [checked(item, parse) for item in (value.items() if value.is_list else [value])]
     found = tuple(text for text in read if text is not None)
     return found or None
 
 
 def _path(value: Value, base_dir: Path) -> str | None:
-    return _checked(value, lambda text: str(base_dir / text) if text else "")
+    return checked(value, lambda text: str(base_dir / text) if text else "")
 
 
 def _dns_name(text: str) -> str:
     if not _DNS_NAME.fullmatch(text):
         raise ValueError(f"is {quoted(text)}, and must be a DNS name, such as fairlead-metrics.default.svc")
     return text
-
-
-def _checked(value: Value, parse: Callable[[str], _T]) -> _T | None:
-    text = value.text()
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        value.complain(str(error))
-        return None

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from fairlead.fields import build, members, read_group
+from fairlead.fields import build, checked, members, read_group
 from fairlead.health.checks.settings import CheckSettings
 from fairlead.health.checks.texts import status_range, unescaped
 from fairlead.yaml_nodes import Value, quoted
@@ -42,14 +42,14 @@ def read_checks(value: Value) -> CheckSettings | None:
     if value.is_null:
         return None
     readers: dict[str, Callable[[Value], object]] = {
-        "path": lambda inner: _checked(inner, _path),
-        "host": lambda inner: _checked(inner, _host),
+        "path": lambda inner: checked(inner, _path),
+        "host": lambda inner: checked(inner, _host),
         "headers": _headers,
         "status": _statuses,
-        "body": lambda inner: _checked(inner, _escaped),
-        "send": lambda inner: _checked(inner, _escaped),
-        "expect": lambda inner: _checked(inner, _escaped),
-        "grpc_service": lambda inner: _checked(inner, _short),
+        "body": lambda inner: checked(inner, _escaped),
+        "send": lambda inner: checked(inner, _escaped),
+        "expect": lambda inner: checked(inner, _escaped),
+        "grpc_service": lambda inner: checked(inner, _short),
     }
     settings = build(CheckSettings, read_group(value, CheckSettings, readers))
     if settings is not None and value.is_mapping:
@@ -71,7 +71,7 @@ def _check_kind(value: Value, settings: CheckSettings) -> None:
 def _headers(value: Value) -> dict[str, str]:
     found = {}
     for name, inner in value.mapping().items():
-        text = _checked(inner, _field)
+        text = checked(inner, _field)
         if not _TOKEN.fullmatch(name):
             inner.complain(f"is given for {quoted(name)}, which is no name of a header field")
         elif name.lower() in _OWN:
@@ -86,7 +86,7 @@ def _statuses(value: Value) -> tuple[str, ...] | None:
     if value.is_list and not value.items():
         value.complain("is empty; list at least one, such as 200-399")
         return None
-    read = [_checked(item, _status) for item in (value.items() if value.is_list else [value])]
+    read = [checked(item, _status) for item in (value.items() if value.is_list else [value])]
     return tuple(text for text in read if text is not None)
 
 
@@ -122,14 +122,3 @@ def _short(text: str) -> str:
     if len(text) > _MOST_TEXT:
         raise ValueError(f"has {len(text)} characters, and may have {_MOST_TEXT}")
     return text
-
-
-def _checked(value: Value, parse: Callable[[str], _T]) -> _T | None:
-    text = value.text()
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        value.complain(str(error))
-        return None
